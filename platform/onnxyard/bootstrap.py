@@ -1,0 +1,56 @@
+"""The composition root: settings in, ports filled with adapters out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnxyard.ports.artifact_store import ArtifactStore
+    from onnxyard.ports.deployment_target import DeploymentTarget
+    from onnxyard.ports.recorder import Recorder
+    from onnxyard.ports.unit_of_work import UnitOfWorkFactory
+    from onnxyard.settings import Settings
+
+
+@dataclass(frozen=True)
+class Yard:
+    """An installation, opened. Each adapter is imported when it is first asked for, so that a command pays for no more
+    than it uses and names the extra that it lacks.
+    """  # noqa: D205
+
+    settings: Settings
+
+    @cached_property
+    def store(self) -> ArtifactStore:
+        """The artifact store: a local folder under home."""
+        from onnxyard.artifacts.local import LocalArtifactStore  # noqa: PLC0415
+
+        return LocalArtifactStore(self.settings.artifacts)
+
+    @cached_property
+    def unit_of_work(self) -> UnitOfWorkFactory:
+        """The registry. The embedded SQLite one is migrated when opened; a server's is only ever migrated on request.
+
+        Raises:
+            UnreachableError: the database does not answer.
+            ConflictError: the server's schema is not at the version this code needs.
+        """
+        from onnxyard.registry.database import open_registry  # noqa: PLC0415
+
+        return open_registry(self.settings.database_url)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """MLflow."""
+        from onnxyard.recording.mlflow_recorder import MlflowRecorder  # noqa: PLC0415
+
+        return MlflowRecorder(self.settings.mlflow_tracking_uri, artifacts=self.settings.mlflow_artifacts)
+
+    @cached_property
+    def deployment_target(self) -> DeploymentTarget:
+        """Where plans take effect: our own serving, which follows the registry."""
+        from onnxyard.artifacts.serving_target import OnnxyardServing  # noqa: PLC0415
+
+        return OnnxyardServing()

@@ -1,0 +1,1 @@
+"""WHAT travels through the shipyard: frozen types and rules. Standard library only."""

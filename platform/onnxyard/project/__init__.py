@@ -1,0 +1,1 @@
+"""A user's project: its file, its functions, its data."""

@@ -1,0 +1,1 @@
+"""MLflow: the one room that imports it."""

@@ -1,0 +1,1 @@
+"""The SQL registry: typed ORM and unit of work."""

@@ -1,0 +1,42 @@
+"""What export takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxyard.lifecycle.handover import DevelopResult
+from onnxyard.project.project import Project
+from onnxyard.stages.reuse import stage_key
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Export the fitted model to ONNX.
+
+    Attributes:
+        project: The loaded project.
+        developed: What develop gave.
+        fitted: Local folder of `developed.fitted`.
+        golden_set: Local folder of `developed.golden_set`.
+        processing: Local folder of `developed.processing`, or None.
+    """
+
+    project: Project
+    developed: DevelopResult
+    fitted: Path
+    golden_set: Path
+    processing: Path | None
+
+    def key(self) -> str:
+        """Depends on the weights, the golden set, the code and the [export] section; not on where the folders are."""
+        return stage_key(
+            "export",
+            {
+                "code": self.project.code_digest,
+                "config": self.project.sections("project", "develop", "export"),
+                "fitted": self.developed.fitted.digest,
+                "golden_set": self.developed.golden_set.digest,
+            },
+            packages=("onnx", "onnxruntime", *self.project.packages),
+        )

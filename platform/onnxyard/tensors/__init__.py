@@ -1,0 +1,1 @@
+"""Tensors on disk and their ONNX dtypes."""

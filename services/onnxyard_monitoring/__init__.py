@@ -1,0 +1,1 @@
+"""Windows of traffic, drift and its evidence."""

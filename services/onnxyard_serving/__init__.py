@@ -1,0 +1,1 @@
+"""The data plane: Open Inference Protocol V2 over ONNX Runtime."""
