@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from onnxyard.settings import Settings
+
 if TYPE_CHECKING:
     from onnxyard.ports.artifact_store import ArtifactStore
     from onnxyard.ports.deployment_target import DeploymentTarget
     from onnxyard.ports.recorder import Recorder
     from onnxyard.ports.unit_of_work import UnitOfWorkFactory
-    from onnxyard.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,6 @@ class Yard:
     @cached_property
     def deployment_target(self) -> DeploymentTarget:
         """Where plans take effect: our own serving, which follows the registry."""
-        from onnxyard.artifacts.serving_target import OnnxyardServing  # noqa: PLC0415
+        from onnxyard.delivery.onnxyard_serving import OnnxyardServing  # noqa: PLC0415
 
         return OnnxyardServing()

@@ -1,0 +1,1 @@
+"""Adapters of the places a version can be deployed to."""

@@ -1,0 +1,1 @@
+"""The prediction log: what was asked and answered, described as columns."""
