@@ -1,0 +1,49 @@
+"""What the light core's commands import: onnx, onnxruntime, numpy, Typer, rich, pydantic, and nothing heavy."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "alembic",
+    "evidently",
+    "fastapi",
+    "jinja2",
+    "mlflow",
+    "onnxscript",
+    "openvino",
+    "pandas",
+    "plotly",
+    "prefect",
+    "psycopg",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "starlette",
+    "torch",
+    "uvicorn",
+}
+
+
+def imported_by(code: str) -> set[str]:
+    report = f"import sys\n{code}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", report], check=True, capture_output=True, text=True)
+    return set(done.stdout.split("\n")[-2].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import onnxyard, onnxyard.errors, onnxyard.settings, onnxyard.bootstrap",
+        "from onnxyard.cli.main import build; build()",
+        "import onnxyard.runtimes.onnxruntime, onnxyard.parity, onnxyard.project.project, onnxyard.tensors.files",
+    ],
+    ids=["library", "command", "rooms"],
+)
+def test_nothing_heavy_is_imported(code):
+    assert imported_by(code) & HEAVY == set()
+
+
+def test_the_check_can_fail():
+    assert "sqlalchemy" in imported_by("import sqlalchemy") & HEAVY
