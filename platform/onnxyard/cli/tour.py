@@ -1,12 +1,205 @@
-"""Commands of this room."""
+"""`onnxyard tour`: one model from code to live, watched traffic, through the same commands a user would type."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from onnxyard.cli.options import HomeOption, JsonOption, ProjectArgument
+from onnxyard.cli.output import err, out, print_json
+from onnxyard.cli.traffic import InferenceClient, plant_shift, resample, send
+from onnxyard.errors import OnnxyardError, UnreachableError
+from onnxyard.settings import Settings
 
 if TYPE_CHECKING:
-    import typer
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SEED = 7
+BATCH = 4
+STOP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One stretch of traffic and what monitoring said of it."""
+
+    traffic: str
+    rows: int
+    quality: dict[str, float]
+    window: dict[str, Any]
 
 
 def register(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add `tour`."""
+
+    @app.command()
+    def tour(
+        project: ProjectArgument,
+        rows: Annotated[int, typer.Option(min=500, help="Held-out rows to send on each leg.")] = 600,
+        as_json: JsonOption = False,
+        home: HomeOption = None,
+    ) -> None:
+        """Carry a project to live traffic, watch it, plant a shift and see it caught."""
+        settings = Settings.read(home=home, start=project)
+        began = time.monotonic()
+        lifecycle = _onnxyard("run", str(project), "--json", home=settings.home)
+        err.print(f"[bold]operate[/]  serving {lifecycle['endpoint']}")
+        with _serving(settings.home, settings.logs) as url:
+            legs = _legs(project, settings.home, endpoint=lifecycle["endpoint"], url=url, rows=rows)
+        document = {
+            "lifecycle": lifecycle,
+            "url": f"{url}/v2/models/{lifecycle['endpoint']}",
+            "legs": [leg.__dict__ for leg in legs],
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        if as_json:
+            print_json(document)
+        else:
+            _print_summary(document, legs, project)
+        _expect(legs)
+
+
+def _legs(project: Path, home: Path, *, endpoint: str, url: str, rows: int) -> tuple[Leg, Leg]:
+    """Send the held-out rows as they are, then shifted; after each, let monitoring judge."""
+    from onnxyard.project.project import load_project  # noqa: PLC0415 - the user's code may bring a framework
+
+    loaded = load_project(project)
+    functions = loaded.functions()
+    held_out = functions.splits().test.take(rows)
+    raw, index = resample(held_out.inputs, rows=rows, seed=SEED)
+    available = len(np.unique(index))
+    if rows > available:
+        err.print(f"         the test split has {available} rows: the other {rows - available} are drawn from it again")
+    targets = held_out.targets
+    chosen = targets[index] if isinstance(targets, np.ndarray) else [targets[i] for i in index]
+    client = InferenceClient(url, endpoint)
+    legs = []
+    for name, inputs in (("held-out", raw), ("shifted", plant_shift(raw, seed=SEED))):
+        with _bar(f"{name} rows", rows) as advance:
+            answers = send(client, inputs, batch=BATCH, progress=advance)
+        quality = functions.metrics(chosen, answers)
+        window = _onnxyard("monitor", endpoint, "--rows", str(rows), "--json", home=home)
+        legs.append(Leg(name, rows, quality, window))
+    client.close()
+    return legs[0], legs[1]
+
+
+def _expect(legs: tuple[Leg, Leg]) -> None:
+    """The tour proves something only if both verdicts are the ones that were planted."""
+    verdicts = tuple(leg.window["verdict"] for leg in legs)
+    if verdicts != ("no_drift", "drift"):
+        raise OnnxyardError(
+            f"The drift check said {verdicts[0]} of held-out rows and {verdicts[1]} of shifted ones.",
+            remedy="Expected no_drift and drift: look at the two reports named above.",
+        )
+
+
+def _onnxyard(*arguments: str, home: Path) -> dict[str, Any]:
+    """Run one of our own commands; its JSON. Its progress goes to our stderr. Exits as it does when it fails."""
+    command = [sys.executable, "-m", "onnxyard.cli", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=os.environ | {"ONNXYARD_HOME": str(home)})
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@contextmanager
+def _serving(home: Path, logs: Path) -> Iterator[str]:
+    """A serving process on a free port, stopped at the end; its URL."""
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / "tour-serving.log"
+    command = [sys.executable, "-m", "onnxyard.cli", "serve", "--port", "0", "--json"]
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, env=os.environ | {"ONNXYARD_HOME": str(home)}
+        )
+    try:
+        line = process.stdout.readline() if process.stdout else b""
+        if not line:
+            raise UnreachableError("Serving did not start.", where=str(log), remedy=log.read_text()[-500:])
+        yield json.loads(line)["url"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _bar(title: str, total: int) -> Iterator[Any]:
+    columns = (TextColumn("         {task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda rows: progress.advance(task, rows)
+
+
+def _print_summary(document: dict[str, Any], legs: tuple[Leg, Leg], project: Path) -> None:
+    run = document["lifecycle"]
+    out.print(f"\n[bold]{run['model']}@{run['version']}[/] is {run['status']}, generation {run['generation']}\n")
+    stages = Table("stage", "seconds", "", title="Stages", title_justify="left", box=None)
+    for name, stage in run["stages"].items():
+        stages.add_row(name, f"{stage['seconds']:.1f}", "reused" if stage["reused"] else "")
+    candidates = Table(
+        "recipe",
+        "target",
+        "quality",
+        "p50 ms",
+        "p99 ms",
+        "bytes",
+        "",
+        title="Candidates",
+        title_justify="left",
+        box=None,
+    )
+    for each in run["candidates"]:
+        numbers = (_number(each[key]) for key in ("quality", "p50_ms", "p99_ms", "size_bytes"))
+        candidates.add_row(each["recipe"], each["target"], *numbers, "chosen" if each["chosen"] else "")
+    gates = Table("gate", "observed", "threshold", "", title="Gates", title_justify="left", box=None)
+    for gate in run["gates"]:
+        gates.add_row(
+            gate["name"],
+            _number(gate["observed"]),
+            _number(gate["threshold"]),
+            "passed" if gate["passed"] else "FAILED",
+        )
+    traffic = Table(
+        "traffic", "rows", "quality", "drift check", "report", title="Traffic", title_justify="left", box=None
+    )
+    for leg in legs:
+        quality = ", ".join(f"{name} {value:.3f}" for name, value in leg.quality.items())
+        traffic.add_row(
+            leg.traffic,
+            str(leg.rows),
+            quality,
+            leg.window["verdict"].replace("_", " "),
+            str(leg.window.get("report") or ""),
+        )
+    for table in (stages, candidates, gates, traffic):
+        out.print(table)
+        out.print()
+    out.print(f"Endpoint       {document['url']}  (an Open Inference Protocol V2 model; it was stopped at the end)")
+    out.print(f"Took           {document['seconds']} s")
+    out.print("Look next      make up                      serving, dashboard, MLflow and Prefect, with their URLs")
+    out.print(f"               onnxyard show {run['model']}@{run['version']} --home {project}/.onnxyard")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
