@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -80,8 +79,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[Environment]:
-    yield Environment(tmp_path)
+def environment(tmp_path: Path) -> Environment:
+    return Environment(tmp_path)
 
 
 def test_the_light_core_installs_and_imports_no_more_than_it_says(wheel, environment):
