@@ -1,1 +1,1 @@
-"""Comparing tensors."""
+"""Comparing tensors: errors, decision flips, confidence bounds. numpy only."""

@@ -1,0 +1,133 @@
+"""The child of a rehearsal: reads a task from stdin, writes a report or an error to stdout. Run with `python -m`."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxyard.errors import ArtifactCorruptError, GateFailedError, OnnxyardError, UnsupportedModelError
+from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.parity.error import compare
+from onnxyard.runtimes.graph import read_graph
+from onnxyard.runtimes.rehearsal import TOLERANCE
+from onnxyard.tensors.files import read_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from onnxyard.ports.runtime import LoadedModel, Runtime
+
+
+def main() -> None:
+    """Do the task; say what happened in one JSON document."""
+    task = json.load(sys.stdin)
+    runtime = _runtime(task["runtime"])
+    _limit(task["memory_bytes"], task["cpu_seconds"])
+    try:
+        answer = _rehearse(task, runtime)
+    except OnnxyardError as error:
+        answer = {
+            "error": error.code,
+            "detail": error.detail,
+            "where": error.where,
+            "remedy": error.remedy,
+            "facts": error.facts,
+        }
+    except MemoryError:
+        error_text = f"The model needs more than the {task['memory_bytes'] >> 20} MiB that a rehearsal allows."
+        answer = {
+            "error": UnsupportedModelError.code,
+            "detail": error_text,
+            "where": task["model_file"],
+            "remedy": "",
+            "facts": {},
+        }
+    sys.stdout.write(json.dumps(answer))
+    sys.stdout.flush()
+    os._exit(0)  # a model that hangs on the way out is no longer our business
+
+
+def _rehearse(task: dict[str, object], runtime: Runtime) -> dict[str, object]:
+    model_file = Path(str(task["model_file"]))
+    precision = read_graph(model_file).precision
+    model = runtime.load(model_file, provider=str(task["provider"]), threads=int(str(task["threads"])))
+    _check_signature(task["signature"], model, model_file)
+    inputs = read_tensors(Path(str(task["inputs"])))
+    expected = read_tensors(Path(str(task["expected"])))
+    rows, max_error = _replay(model, inputs, expected)
+    return {
+        "runtime": model.runtime,
+        "provider": model.provider,
+        "precision": precision,
+        "max_error": max_error,
+        "rows": rows,
+    }
+
+
+def _runtime(name: str) -> Runtime:
+    if name == "openvino":
+        from onnxyard.runtimes.openvino import OpenVino  # noqa: PLC0415 - only where asked for
+
+        return OpenVino()
+    from onnxyard.runtimes.onnxruntime import OnnxRuntime  # noqa: PLC0415
+
+    return OnnxRuntime()
+
+
+def _limit(memory_bytes: int, cpu_seconds: int) -> None:
+    held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _check_signature(recorded: object, model: LoadedModel, model_file: Path) -> None:
+    if recorded is None:
+        return
+    wanted = _signature(recorded)
+    if wanted != model.signature:
+        raise UnsupportedModelError(
+            f"The model's signature is not the recorded one: {model.signature} instead of {wanted}.",
+            where=str(model_file),
+        )
+
+
+def _signature(document: object) -> Signature:
+    assert isinstance(document, dict)  # noqa: S101 - our own parent wrote it
+    inputs, outputs = (
+        tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in document[side])
+        for side in ("inputs", "outputs")
+    )
+    return Signature(inputs, outputs)
+
+
+def _replay(
+    model: LoadedModel, inputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+) -> tuple[int, float]:
+    rows = len(next(iter(expected.values()), ()))
+    if not rows:
+        raise ArtifactCorruptError("The golden set holds no rows to replay.")
+    actual = model.run(inputs)
+    if missing := sorted(expected.keys() - actual.keys()):
+        raise GateFailedError(f"The model does not give the expected output {missing[0]!r}.")
+    worst = 0.0
+    for name, wanted in expected.items():
+        error = compare({name: wanted}, {name: actual[name]}).max_abs
+        largest = float(np.max(np.abs(wanted), initial=0.0)) if wanted.dtype.kind in "fiu" else 0.0
+        allowed = TOLERANCE * max(1.0, largest)
+        if not error <= allowed:
+            raise GateFailedError(
+                f"The golden set's replay differs in {name!r} by {error:.4g}; {allowed:.4g} is allowed."
+            )
+        worst = max(worst, error)
+    return rows, worst
+
+
+if __name__ == "__main__":
+    main()
