@@ -1,0 +1,80 @@
+"""What every split must be before anything is learnt from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxyard.errors import InvalidRequestError, UserCodeError
+from onnxyard.tensors.dtypes import is_floating, onnx_name
+
+if TYPE_CHECKING:
+    from onnxyard.project.data import Splits
+    from onnxyard.project.protocols import Tensors
+    from onnxyard.project.split import Split
+
+
+def check_splits(splits: Splits) -> None:
+    """Refuse splits that cannot be used. Splits in memory are read whole, of streamed ones only the first batch:
+    the rest is checked as it passes (`check_batch`).
+
+    Raises:
+        UserCodeError: a split is empty, an input is NaN or infinite, has a type ONNX lacks, or differs between splits
+            in name, type or shape.
+    """  # noqa: D205
+    wanted: dict[str, tuple[str, tuple[int, ...]]] | None = None
+    for name, split in splits:
+        first = _first(name, split)
+        found = layout_of(first)
+        check_batch(name, first)
+        if wanted is None:
+            wanted = found
+        elif found != wanted:
+            raise UserCodeError(
+                f"The {name} split looks different from train: {_shown(found)} instead of {_shown(wanted)}.",
+                remedy="Every split must have the same inputs, with the same types and shapes.",
+            )
+
+
+def check_batch(split: str, inputs: Tensors) -> None:
+    """Refuse NaN, infinity and non-text among strings. Raises UserCodeError naming split, input and first row."""
+    for name, values in inputs.items():
+        if values.dtype.kind == "O":
+            bad = np.array([not isinstance(value, str) for value in values.ravel()], dtype=bool).reshape(values.shape)
+            what = "something that is no text"
+        elif is_floating(values.dtype):
+            bad = ~np.isfinite(values.astype(np.float32) if values.dtype.kind == "V" else values)
+            what = "NaN or infinity"
+        else:
+            continue
+        rows = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1)) if values.size else np.zeros(0)
+        if len(rows):
+            raise UserCodeError(
+                f"Input {name!r} of the {split} split holds {what} in {len(rows)} of {len(values)} rows, first in row {rows[0]}.",
+                remedy="Clean the data in `data`, before the rows are split.",
+            )
+
+
+def layout_of(inputs: Tensors) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """ONNX dtype and shape of one row, by input name. Raises UserCodeError for a dtype that ONNX lacks."""
+    try:
+        return {name: (onnx_name(values.dtype), values.shape[1:]) for name, values in inputs.items()}
+    except InvalidRequestError as error:
+        raise UserCodeError(f"An input cannot go into an ONNX model: {error.detail}", remedy=error.remedy) from error
+
+
+def _first(name: str, split: Split) -> Tensors:
+    from onnxyard.project.split import StreamedSplit  # noqa: PLC0415 - split.py needs nothing of this module
+
+    if not isinstance(split, StreamedSplit):
+        if not len(split):
+            raise UserCodeError(f"The {name} split is empty.")
+        return split.inputs
+    for batch in split.batches(1):
+        return batch.inputs
+    raise UserCodeError(f"The {name} split is empty.")
+
+
+def _shown(layout: dict[str, tuple[str, tuple[int, ...]]]) -> str:
+    return ", ".join(f"{name} {dtype}{['rows', *shape]}".replace("'", "") for name, (dtype, shape) in layout.items())

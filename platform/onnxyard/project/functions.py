@@ -1,0 +1,138 @@
+"""A project's functions, called with its configuration and held to what they promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from onnxyard.errors import UserCodeError
+from onnxyard.project.checks import check_splits
+from onnxyard.project.data import Splits
+from onnxyard.project.modules import UNIQUE, blaming, load_module, siblings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+    from onnxyard.project.protocols import Config, Report, Targets, Tensors
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The functions of a project's module; see `onnxyard.project.protocols` for what each promises.
+
+    Attributes:
+        root: The project's folder.
+        module: The loaded module.
+        config: What the functions are given: `[develop.config]` with `seed`.
+        seed: Seeds the rows of splits that are split off.
+    """
+
+    root: Path
+    module: ModuleType
+    config: Config
+    seed: int
+
+    @classmethod
+    def load(cls, root: Path, file: str, *, digest: str, config: Config, seed: int) -> Functions:
+        """Load `root/file`. The same digest gives the same module, so that it runs once per process and state of the code.
+
+        Raises:
+            UserCodeError: the module cannot be loaded.
+        """
+        path = root / file
+        return cls(root, load_module(path, f"{UNIQUE}{path.stem}_{digest[:16]}"), config, seed)
+
+    def has(self, name: str) -> bool:
+        """Whether the module has a function of this name."""
+        return callable(getattr(self.module, name, None))
+
+    def data(self) -> Splits:
+        """The project's splits with raw inputs: checked, and complete.
+
+        Raises:
+            UserCodeError: `data` is missing, raised, or returned something else; a split is empty, holds NaN, or does
+                not look like the others.
+        """
+        splits = self._call("data", dict(self.config))
+        if not isinstance(splits, Splits):
+            raise self._wrong("data", splits, "onnxyard.project.data.Splits")
+        with siblings_of(self.root), blaming(self.root, "data gave rows that cannot be read"):
+            completed = splits.completed(self.seed)
+            check_splits(completed)
+        return completed
+
+    def model(self) -> Any:  # noqa: ANN401 - torch is optional, so its types cannot be named here
+        """A fresh module. Raises UserCodeError when `model` is missing, raised, or returned no torch.nn.Module."""
+        return self._module("model", dict(self.config))
+
+    def train(self, splits: Splits, report: Report) -> Any:  # noqa: ANN401 - as for `model`
+        """The fitted module. Raises UserCodeError when `train` is missing, raised, or returned no torch.nn.Module.
+
+        Args:
+            splits: With inputs that have been through `preprocess`.
+            report: Takes the metrics of each step.
+        """
+        return self._module("train", splits, dict(self.config), report)
+
+    def metrics(self, targets: Targets, outputs: Tensors) -> dict[str, float]:
+        """The project's metrics of these outputs; larger is better.
+
+        Args:
+            targets: One per row.
+            outputs: The model's outputs by name, before `postprocess`.
+
+        Raises:
+            UserCodeError: `metrics` is missing, raised, or returned anything but finite numbers by name.
+        """
+        scores = self._call("metrics", targets, outputs)
+        if not isinstance(scores, Mapping) or not scores:
+            raise self._wrong("metrics", scores, "a dict of numbers by name")
+        return {str(name): self._number(str(name), value) for name, value in scores.items()}
+
+    def _number(self, name: str, value: object) -> float:
+        try:
+            number = float(value)  # type: ignore[arg-type]  # anything that float() takes, numpy and torch scalars too
+        except (TypeError, ValueError) as error:
+            raise self._wrong("metrics", value, f"a number for {name!r}") from error
+        if not math.isfinite(number):
+            raise UserCodeError(f"metrics returned {number} for {name!r}.", where=self._where("metrics"))
+        return number
+
+    def _module(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - as for `model`
+        from torch import nn  # noqa: PLC0415 - heavy, and only where a torch project runs
+
+        module = self._call(name, *arguments)
+        if not isinstance(module, nn.Module):
+            raise self._wrong(name, module, "a torch.nn.Module")
+        return module
+
+    def _call(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the user's function returns
+        function: Callable[..., object] | None = getattr(self.module, name, None)
+        if not callable(function):
+            raise UserCodeError(
+                f"The project has no function {name!r}.",
+                where=str(self.module.__file__),
+                remedy=f"Define `def {_SHAPES[name]}` there.",
+            )
+        with siblings_of(self.root), blaming(self.root, f"{name} raised"):
+            return function(*arguments)
+
+    def _wrong(self, name: str, got: object, wanted: str) -> UserCodeError:
+        return UserCodeError(f"{name} returned a {type(got).__name__}, not {wanted}.", where=self._where(name))
+
+    def _where(self, name: str) -> str:
+        code = getattr(getattr(self.module, name), "__code__", None)
+        file = str(self.module.__file__)
+        return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
+
+
+_SHAPES = {
+    "data": "data(config) -> Splits",
+    "model": "model(config) -> torch.nn.Module",
+    "train": "train(splits, config, report) -> torch.nn.Module",
+    "metrics": "metrics(targets, outputs) -> dict[str, float]",
+}

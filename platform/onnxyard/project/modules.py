@@ -1,0 +1,152 @@
+"""Running a project's own Python: loaded under a name of its own, siblings importable, its folder left untouched."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from contextlib import contextmanager
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxyard.errors import MissingExtraError, OnnxyardError, UserCodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
+
+_TORCH_EXTRA = {"torch", "sklearn", "safetensors", "onnxscript"}
+
+
+class _Loader(SourceFileLoader):
+    """Loads source and leaves no `__pycache__` in the user's folder: without a time stamp Python neither reads nor
+    writes compiled files (importlib.abc.SourceLoader.path_stats).
+    """  # noqa: D205
+
+    def path_stats(self, path: str) -> dict[str, object]:  # type: ignore[override]  # never returns
+        raise OSError(path)
+
+
+class _Siblings:
+    """A meta path finder for the modules beside a project's module."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._finder = FileFinder(str(root), (_Loader, [".py"]))
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if path is not None and str(self.root) not in "".join(map(str, path)):
+            return None
+        if path is None:
+            return self._finder.find_spec(name)
+        return FileFinder(str(next(iter(path))), (_Loader, [".py"])).find_spec(name, target)  # type: ignore[arg-type]
+
+
+@contextmanager
+def siblings_of(root: Path) -> Iterator[None]:
+    """Let `import name` find `root/name.py` while the block runs, as a script started there could.
+
+    Modules that another project left behind are forgotten first, so that two projects in one process never share a
+    `processing`. What this one imports stays known, because torch looks classes up by their module's name.
+    """
+    _forget_others(root)
+    finder = _Siblings(root)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def load_module(path: Path, name: str) -> ModuleType:
+    """Run a Python file as module `name`; the same name again gives the same module.
+
+    Raises:
+        UserCodeError: the file cannot be compiled or raised while it ran.
+        MissingExtraError: it imports a package that an extra of Onnxyard brings.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+    if spec is None or spec.loader is None:  # a .py path always has both
+        raise UserCodeError("This is no Python file.", where=str(path))
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: dataclasses and torch look themselves up
+    try:
+        with siblings_of(path.parent), blaming(path.parent, f"{path.name} cannot be loaded"):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+@contextmanager
+def blaming(root: Path, what: str) -> Iterator[None]:
+    """Turn whatever the user's code raises in the block into one UserCodeError with the place it came from.
+
+    Args:
+        root: The project's folder: the last frame of the traceback inside it is named.
+        what: What failed, as `train raised`.
+
+    Raises:
+        UserCodeError: for any exception but our own, `sys.exit()` included.
+        MissingExtraError: a package that an extra of Onnxyard brings is not installed.
+    """
+    try:
+        yield
+    except OnnxyardError as error:
+        if isinstance(error, UserCodeError) and not error.where:
+            error.where = _place(error, root)
+        raise
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in _TORCH_EXTRA:
+            raise MissingExtraError(
+                f"The project needs {package}, which is not installed.",
+                where=_place(error, root),
+                remedy="Install it with: pip install 'onnxyard[torch]'",
+                extra="torch",
+                package=package,
+            ) from error
+        raise _told(error, root, what) from error
+    except (Exception, SystemExit) as error:
+        raise _told(error, root, what) from error
+
+
+def _told(error: BaseException, root: Path, what: str) -> UserCodeError:
+    place = _place(error, root)
+    text = str(error).strip().splitlines()
+    return UserCodeError(
+        f"{what}: {type(error).__name__}{': ' + text[0] if text else ''}",
+        where=place,
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+def _place(error: BaseException, root: Path) -> str:
+    """`file.py:12 in function` of the last frame inside `root`; of the last frame of all where none is."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
+    if not frames:
+        return ""
+    frame = (inside or frames)[-1]
+    name = Path(frame.filename).relative_to(root).as_posix() if inside else Path(frame.filename).name
+    return f"{name}:{frame.lineno} in {frame.name}"
+
+
+def _forget_others(root: Path) -> None:
+    ours = [(name, module) for name, module in sys.modules.items() if isinstance(getattr(module, "__loader__", None), _Loader)]
+    for name, module in ours:
+        home = Path(str(module.__file__))
+        if not name.startswith(UNIQUE) and not home.is_relative_to(root):
+            del sys.modules[name]
+
+
+UNIQUE = "onnxyard_project_"
+"""Modules loaded under a name of their own start with this; they never clash and are never forgotten."""
