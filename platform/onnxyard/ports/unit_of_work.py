@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
@@ -56,6 +57,18 @@ class OutboxMessage:
     attempts: int
     last_error: str
     created_at: datetime
+
+
+class RunState(StrEnum):
+    """What a lifecycle run is doing, or how it ended."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    REJECTED = "rejected"
+    """A gate failed; the version is registered and nothing was deployed."""
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+    """Its process is gone and nobody said how it ended."""
 
 
 @dataclass(frozen=True, slots=True)

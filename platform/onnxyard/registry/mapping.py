@@ -1,0 +1,268 @@
+"""Between the tables' rows and the domain's frozen types."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from onnxyard.lifecycle.artifact import Artifact, ArtifactFile
+from onnxyard.lifecycle.candidate import Candidate
+from onnxyard.lifecycle.deployment import Deployment, ReplicaReport
+from onnxyard.lifecycle.drift import ColumnDrift
+from onnxyard.lifecycle.gate import Gate
+from onnxyard.lifecycle.lineage import Lineage
+from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.lifecycle.version import ModelVersion, VersionArtifact, VersionDraft
+from onnxyard.lifecycle.window import Window
+from onnxyard.ports.unit_of_work import AuditEntry, LifecycleRun, OutboxMessage
+from onnxyard.registry.tables import (
+    AuditRow,
+    CandidateRow,
+    DeploymentRow,
+    GateRow,
+    OutboxRow,
+    ReplicaRow,
+    RunRow,
+    VersionArtifactFileRow,
+    VersionArtifactRow,
+    VersionRow,
+    WindowColumnRow,
+    WindowRow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+
+def version_row(draft: VersionDraft, *, model_id: int, number: int, at: datetime) -> VersionRow:
+    """A draft with its number, and everything that hangs on it, ready to be added."""
+    lineage = draft.lineage
+    return VersionRow(
+        model_id=model_id,
+        number=number,
+        key=draft.key,
+        verdict=draft.verdict,
+        signature=_signature_document(draft.signature),
+        model_signature=_signature_document(draft.model_signature),
+        framework=lineage.framework,
+        source_digest=lineage.source_digest,
+        data_fingerprint=lineage.data_fingerprint,
+        git_commit=lineage.git_commit,
+        stage_keys=[list(pair) for pair in lineage.stage_keys],
+        mlflow_run_id=draft.mlflow_run_id,
+        mlflow_model_version=draft.mlflow_model_version,
+        created_at=at,
+        artifacts=[_artifact_row(i, artifact) for i, artifact in enumerate(draft.artifacts)],
+        candidates=[_candidate_row(i, candidate) for i, candidate in enumerate(draft.candidates)],
+        gates=[_gate_row(i, gate) for i, gate in enumerate(draft.gates)],
+    )
+
+
+def version_of(row: VersionRow) -> ModelVersion:
+    """The version that a row and its relations tell of."""
+    return ModelVersion(
+        number=row.number,
+        created_at=row.created_at,
+        draft=VersionDraft(
+            model=row.model.name,
+            key=row.key,
+            verdict=row.verdict,
+            signature=_signature_of(row.signature),
+            model_signature=_signature_of(row.model_signature),
+            lineage=Lineage(
+                framework=row.framework,
+                source_digest=row.source_digest,
+                data_fingerprint=row.data_fingerprint,
+                git_commit=row.git_commit,
+                stage_keys=tuple((stage, key) for stage, key in row.stage_keys),
+            ),
+            artifacts=tuple(_artifact_of(artifact) for artifact in row.artifacts),
+            candidates=tuple(
+                Candidate(c.recipe, c.target, c.quality, c.p50_ms, c.p99_ms, c.size_bytes, c.chosen, c.note)
+                for c in row.candidates
+            ),
+            gates=tuple(
+                Gate(g.name, g.observed, g.threshold, g.outcome, g.unit, g.bound, g.rows, g.detail) for g in row.gates
+            ),
+            mlflow_run_id=row.mlflow_run_id,
+            mlflow_model_version=row.mlflow_model_version,
+        ),
+    )
+
+
+def deployment_of(row: DeploymentRow, *, endpoint: str, model: str, version: int) -> Deployment:
+    """The deployment a row tells of, with the names its keys stand for."""
+    return Deployment(
+        endpoint, row.generation, row.role, model, version, row.target, row.kind, row.actor, row.reason, row.created_at
+    )
+
+
+def replica_values(report: ReplicaReport) -> dict[str, Any]:
+    """A report as column values, but for the endpoint and the replica that it is filed under."""
+    return {
+        "url": report.url,
+        "generation": report.generation,
+        "state": report.state,
+        "version": report.version,
+        "digest": report.digest,
+        "provider": report.provider,
+        "runtime": report.runtime,
+        "precision": report.precision,
+        "message": report.message,
+        "seen_at": report.seen_at,
+    }
+
+
+def replica_of(row: ReplicaRow, *, endpoint: str) -> ReplicaReport:
+    """The report a row tells of."""
+    return ReplicaReport(
+        replica=row.replica,
+        endpoint=endpoint,
+        url=row.url,
+        generation=row.generation,
+        state=row.state,
+        version=row.version,
+        digest=row.digest,
+        provider=row.provider,
+        runtime=row.runtime,
+        precision=row.precision,
+        message=row.message,
+        seen_at=row.seen_at,
+    )
+
+
+def window_row(window: Window, *, endpoint_id: int, version_id: int) -> WindowRow:
+    """A window and its columns, ready to be added."""
+    return WindowRow(
+        endpoint_id=endpoint_id,
+        version_id=version_id,
+        first_sequence=window.first_sequence,
+        last_sequence=window.last_sequence,
+        started_at=window.started_at,
+        ended_at=window.ended_at,
+        rows=window.rows,
+        verdict=window.verdict,
+        report=None if window.report is None else _files_document(window.report),
+        detail=window.detail,
+        created_at=window.created_at,
+        columns=[
+            WindowColumnRow(
+                position=i,
+                name=c.column,
+                test=c.test,
+                p_value=c.p_value,
+                q_value=c.q_value,
+                effect=c.effect,
+                drifted=c.drifted,
+            )
+            for i, c in enumerate(window.columns)
+        ],
+    )
+
+
+def window_of(row: WindowRow, *, endpoint: str, model: str, version: int) -> Window:
+    """The window a row tells of."""
+    return Window(
+        endpoint=endpoint,
+        model=model,
+        version=version,
+        first_sequence=row.first_sequence,
+        last_sequence=row.last_sequence,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        rows=row.rows,
+        verdict=row.verdict,
+        columns=tuple(ColumnDrift(c.name, c.test, c.p_value, c.q_value, c.effect, c.drifted) for c in row.columns),
+        report=None if row.report is None else Artifact(tuple(ArtifactFile(**file) for file in row.report)),
+        detail=row.detail,
+        created_at=row.created_at,
+    )
+
+
+def run_of(row: RunRow) -> LifecycleRun:
+    """The run a row tells of."""
+    return LifecycleRun(
+        row.id, row.model, row.state, row.process, row.started_at, row.ended_at, row.version, row.detail
+    )
+
+
+def audit_of(row: AuditRow) -> AuditEntry:
+    """The entry a row tells of."""
+    return AuditEntry(row.sequence, row.at, row.actor, row.action, row.subject, row.detail)
+
+
+def message_of(row: OutboxRow) -> OutboxMessage:
+    """The message a row tells of."""
+    return OutboxMessage(row.number, row.topic, row.key, row.payload, row.attempts, row.last_error, row.created_at)
+
+
+def _artifact_row(position: int, artifact: VersionArtifact) -> VersionArtifactRow:
+    return VersionArtifactRow(
+        position=position,
+        role=artifact.role,
+        target=artifact.target,
+        digest=artifact.artifact.digest,
+        opset=artifact.opset,
+        ir_version=artifact.ir_version,
+        files=[
+            VersionArtifactFileRow(path=file.path, sha256=file.sha256, size_bytes=file.size_bytes)
+            for file in artifact.artifact.files
+        ],
+    )
+
+
+def _artifact_of(row: VersionArtifactRow) -> VersionArtifact:
+    files = tuple(ArtifactFile(file.path, file.sha256, file.size_bytes) for file in row.files)
+    return VersionArtifact(row.role, row.target, Artifact(files), row.opset, row.ir_version)
+
+
+def _candidate_row(position: int, candidate: Candidate) -> CandidateRow:
+    return CandidateRow(
+        position=position,
+        recipe=candidate.recipe,
+        target=candidate.target,
+        quality=_known(candidate.quality),
+        p50_ms=_known(candidate.p50_ms),
+        p99_ms=_known(candidate.p99_ms),
+        size_bytes=candidate.size_bytes,
+        chosen=candidate.chosen,
+        note=candidate.note,
+    )
+
+
+def _gate_row(position: int, gate: Gate) -> GateRow:
+    return GateRow(
+        position=position,
+        name=gate.name,
+        observed=gate.observed,
+        threshold=gate.threshold,
+        outcome=gate.outcome,
+        unit=gate.unit,
+        bound=_known(gate.bound),
+        rows=gate.rows,
+        detail=gate.detail,
+    )
+
+
+def _known(value: float | None) -> float | None:
+    """Where a value may be absent, NaN is: one database would keep it and the other not."""
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _files_document(artifact: Artifact) -> list[dict[str, object]]:
+    return [{"path": f.path, "sha256": f.sha256, "size_bytes": f.size_bytes} for f in artifact.files]
+
+
+def _signature_document(signature: Signature) -> dict[str, object]:
+    def tensors(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
+        return [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in specs]
+
+    return {"inputs": tensors(signature.inputs), "outputs": tensors(signature.outputs)}
+
+
+def _signature_of(document: Mapping[str, Any]) -> Signature:
+    def tensors(specs: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+        return tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in specs)
+
+    return Signature(tensors(document["inputs"]), tensors(document["outputs"]))
