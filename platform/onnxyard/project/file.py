@@ -1,0 +1,219 @@
+"""The project file, `onnxyard.toml`: what may stand in it. `onnxyard.project.reading` reads and checks one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+"""Names of models, endpoints and targets: they appear in URLs, labels and folder names."""
+PROVIDERS = {
+    "onnxruntime": (
+        "CPUExecutionProvider",
+        "CUDAExecutionProvider",
+        "TensorrtExecutionProvider",
+        "OpenVINOExecutionProvider",
+        "QNNExecutionProvider",
+        "DnnlExecutionProvider",
+        "XnnpackExecutionProvider",
+        "CoreMLExecutionProvider",
+        "DmlExecutionProvider",
+        "MIGraphXExecutionProvider",
+        "ROCMExecutionProvider",
+    ),
+    "openvino": ("CPU", "GPU", "NPU", "AUTO"),
+}
+"""By runtime: its providers (OpenVINO calls them devices), the default first."""
+
+# Each type says in words what it expects; the messages about mistakes are made of these.
+Name = Annotated[str, Field(pattern=NAME, description="a name of lower-case letters, digits and hyphens")]
+Text = Annotated[str, Field(min_length=1, description="a text that is not empty")]
+FileName = Annotated[str, Field(min_length=1, description="a file's path relative to the project's folder")]
+Count = Annotated[int, Field(ge=1, description="a whole number of at least 1")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number above 0")]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description="a number between 0 and 1")]
+Number = Annotated[float, Field(allow_inf_nan=False, description="a finite number")]
+Scores = Annotated[dict[str, Number], Field(description="a table of numbers by metric")]
+Names = Annotated[tuple[Text, ...], Field(strict=False, min_length=1, description="a list of texts")]
+Recipe = Literal["fp32", "int8-qdq", "int8-dynamic"]
+
+
+class Section(BaseModel):
+    """A table of the project file: frozen, nothing unknown in it, no type bent into another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ProjectSection(Section):
+    """[project]: what the model is made of.
+
+    Attributes:
+        name: The model's name.
+        module: The Python file with model, train, data and metrics.
+        processing: The Python file with preprocess and postprocess.
+        outputs: Names of the model's outputs, in the order `forward` gives them.
+        onnx: A finished ONNX file, instead of model and train.
+        columns: Per raw input: the names of its features.
+        files: Further files the data depends on (globs allowed): a change in one of them makes develop run again.
+    """
+
+    name: Name
+    module: FileName
+    outputs: Names
+    processing: FileName | None = None
+    onnx: FileName | None = None
+    columns: Annotated[dict[str, Names], Field(description="a table of lists of names by input")] = {}
+    files: Annotated[tuple[FileName, ...], Field(strict=False, description="a list of files")] = ()
+
+
+class DevelopSection(Section):
+    """[develop]: how the model comes to be.
+
+    Attributes:
+        seed: Seeds Python, numpy, torch and the splitting of data.
+        golden_rows: Rows of the golden set.
+        threads: Torch's threads: sums depend on how many there are, so the number is part of the result.
+        deterministic: Whether torch refuses operations that have no repeatable form.
+        checkpoint: Trained weights (`.safetensors`, or a `.pt` holding a state dict), instead of train.
+        config: Handed to the project's functions as `config`.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="a whole number between 0 and 4294967295")] = 0
+    golden_rows: Annotated[int, Field(ge=2, le=10_000, description="a whole number between 2 and 10000")] = 32
+    threads: Count = 2
+    deterministic: Annotated[bool, Field(description="true or false")] = True
+    checkpoint: FileName | None = None
+    config: Annotated[dict[str, Any], Field(description="a table")] = {}
+
+
+class ExportSection(Section):
+    """[export]: the ONNX graph's version."""
+
+    opset: Annotated[int, Field(ge=7, le=27, description="an integer between 7 and 27")] = 20
+
+
+class OptimizeSection(Section):
+    """[optimize]: which candidates are made and how one is chosen.
+
+    Attributes:
+        metric: The metric of the choice, on the validation split; the first of [gates.quality] by default.
+        max_drop: The largest drop below fp32 that a candidate may have.
+        recipes: The candidates; fp32 is what the others are compared with.
+        repeats: Timed calls per candidate.
+    """
+
+    metric: Text = ""
+    max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of at least 0")] = 0.01
+    recipes: Annotated[
+        tuple[Annotated[Recipe, Field(description="one of fp32, int8-qdq, int8-dynamic")], ...],
+        Field(strict=False, min_length=1, description="a list of recipes"),
+    ] = ("fp32", "int8-qdq", "int8-dynamic")
+    repeats: Annotated[int, Field(ge=10, le=100_000, description="a whole number between 10 and 100000")] = 200
+
+
+class TargetSection(Section):
+    """[targets.NAME]: a place where the model runs.
+
+    Attributes:
+        runtime: What runs it.
+        provider: Its execution provider or device; the runtime's own CPU one by default.
+        threads: Threads of one call; 0 lets the runtime choose.
+        batch_size: Rows per call when latency is measured.
+    """
+
+    runtime: Annotated[Literal["onnxruntime", "openvino"], Field(description="one of onnxruntime, openvino")] = (
+        "onnxruntime"
+    )
+    provider: Text = ""
+    threads: Annotated[int, Field(ge=0, le=1024, description="a whole number between 0 and 1024")] = 1
+    batch_size: Count = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_provider(cls, given: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever stood in the file
+        if isinstance(given, dict) and "provider" not in given:
+            runtime = given.get("runtime", "onnxruntime")
+            if isinstance(runtime, str) and runtime in PROVIDERS:
+                return {**given, "provider": PROVIDERS[runtime][0]}
+        return given
+
+
+class GatesSection(Section):
+    """[gates]: what a version must prove before it may go live.
+
+    Attributes:
+        quality: By metric: the least value the test split must prove.
+        max_drop: By metric: the largest drop against the source model on the test split.
+        confidence: One-sided confidence of every bound that is estimated from rows.
+        max_error: Parity of the exported graph with the source on the golden set, absolute.
+        max_flips: Share of golden rows whose decision differs between the chosen model and the source.
+        p99_ms: Largest 99th percentile of one call's latency in milliseconds; no gate without it.
+        size_bytes: Largest size of the model's files; no gate without it.
+    """
+
+    quality: Annotated[dict[str, Number], Field(min_length=1, description="a table of numbers by metric")]
+    max_drop: Scores = {}
+    confidence: Annotated[float, Field(gt=0.5, lt=1, description="a number between 0.5 and 1")] = 0.95
+    max_error: Positive = 1e-3
+    max_flips: Share = 0.05
+    p99_ms: Positive | None = None
+    size_bytes: Count | None = None
+
+
+class DeploySection(Section):
+    """[deploy]: where a version that passed goes.
+
+    Attributes:
+        endpoint: The endpoint's name; the project's by default.
+        target: Which target's model serves; the only one, or `cpu`, by default.
+    """
+
+    endpoint: Name = ""
+    target: Name = ""
+
+
+class MonitorSection(Section):
+    """[monitor]: how the endpoint is watched.
+
+    Attributes:
+        window_rows: Logged rows per drift check; no verdict is given below 500.
+        every_minutes: How often the scheduled check runs.
+    """
+
+    window_rows: Count = 500
+    every_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number of minutes above 0")] = 15
+
+
+class ProjectFile(Section):
+    """The whole of `onnxyard.toml`."""
+
+    project: ProjectSection
+    gates: GatesSection
+    develop: DevelopSection = DevelopSection()
+    export: ExportSection = ExportSection()
+    optimize: OptimizeSection = OptimizeSection()
+    targets: Annotated[dict[Name, TargetSection], Field(min_length=1, description="a table of targets")] = Field(
+        default_factory=lambda: {"cpu": TargetSection.model_validate({})}
+    )
+    deploy: DeploySection = DeploySection()
+    monitor: MonitorSection = MonitorSection()
+
+    @model_validator(mode="after")
+    def _fill(self) -> Self:
+        """Defaults that depend on other sections."""
+        target = "cpu" if "cpu" in self.targets else next(iter(self.targets))
+        filled = {
+            "optimize": self.optimize.model_copy(
+                update={"metric": self.optimize.metric or next(iter(self.gates.quality))}
+            ),
+            "deploy": self.deploy.model_copy(
+                update={
+                    "endpoint": self.deploy.endpoint or self.project.name,
+                    "target": self.deploy.target or target,
+                }
+            ),
+        }
+        for name, section in filled.items():
+            object.__setattr__(self, name, section)
+        return self

@@ -1,0 +1,118 @@
+"""A project: its folder, its file, its code."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from onnxyard.lifecycle.digest import digest_of, file_digest
+from onnxyard.project.file import ProjectFile
+from onnxyard.project.functions import Functions
+from onnxyard.project.reading import read_project_file
+from onnxyard.settings import PROJECT_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Project:
+    """A loaded project; nothing of its code has run yet.
+
+    Attributes:
+        root: The project's folder, absolute.
+        file: Its project file.
+        code_digest: sha256 over its Python files and the files that the project file names (checkpoint, onnx, files).
+    """
+
+    root: Path
+    file: ProjectFile
+    code_digest: str
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.file.project.name
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions whose version changes what develop gives."""
+        return ("onnx",) if self.file.project.onnx else ("torch",)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the project's functions are given: `[develop.config]` with `seed`."""
+        return {**self.file.develop.config, "seed": self.file.develop.seed}
+
+    def sections(self, *names: str) -> dict[str, Any]:
+        """Sections of the project file with their defaults filled in, JSON-compatible, for keys."""
+        whole = self.file.model_dump(mode="json")
+        return {name: whole[name] for name in names}
+
+    def functions(self) -> Functions:
+        """The functions of its module, which runs now (once per process and state of the code).
+
+        Raises:
+            UserCodeError: the module cannot be loaded.
+        """
+        return Functions.load(
+            self.root,
+            self.file.project.module,
+            digest=self.code_digest,
+            config=self.config,
+            seed=self.file.develop.seed,
+        )
+
+    @cached_property
+    def git_commit(self) -> str | None:
+        """The commit checked out, with `+dirty` behind it where the project's folder differs; None outside git."""
+        commit = _git(self.root, "rev-parse", "HEAD")
+        if not commit:
+            return None
+        return f"{commit}+dirty" if _git(self.root, "status", "--porcelain", "--", ".") else commit
+
+
+def load_project(path: Path) -> Project:
+    """Load the project in a folder (or whose project file this is).
+
+    Raises:
+        NotFoundError: there is no project.
+        ProjectFileError: its file holds mistakes.
+    """
+    root = (path.parent if path.name == PROJECT_FILE else path).expanduser().resolve()
+    file = read_project_file(root)
+    named = {path.relative_to(root).as_posix(): file_digest(path) for path in sorted(set(_code(root, file)))}
+    return Project(root, file, digest_of(named))
+
+
+def _code(root: Path, file: ProjectFile) -> Iterator[Path]:
+    """Python files (those in hidden folders and in environments are not the project's) and files named by hand."""
+    environments = {path.parent for path in root.rglob("pyvenv.cfg")}
+    for path in root.rglob("*.py"):
+        folders = path.relative_to(root).parts[:-1]
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in folders)
+        if not hidden and not any(path.is_relative_to(folder) for folder in environments):
+            yield path
+    for name in (file.project.onnx, file.develop.checkpoint):
+        if name is not None:
+            yield root / name
+    for pattern in file.project.files:
+        yield from (path for path in root.glob(pattern) if path.is_file())
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - the user's own git
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
