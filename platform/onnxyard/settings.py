@@ -91,6 +91,11 @@ class Settings:
         return self.home / "predictions.sqlite"
 
     @property
+    def reports(self) -> Path:
+        """Drift reports to open by hand, one folder per endpoint; the artifact store keeps the originals."""
+        return self.home / "reports"
+
+    @property
     def logs(self) -> Path:
         """Log files of the processes that `onnxyard up` and `onnxyard tour` start."""
         return self.home / "logs"
