@@ -33,6 +33,8 @@ MINIMUM_REFERENCE_ROWS = 50
 """Below this the reference itself says too little."""
 MINIMUM_EXPECTED = 5.0
 """Least expected count per cell of a chi-square test (Cochran's rule); rarer categories are pooled."""
+EXACT_BELOW = 100
+"""Rows under which the Kolmogorov-Smirnov test uses its exact distribution."""
 NAMED = 3
 """Columns a sentence names before it says "and others"."""
 
@@ -146,7 +148,8 @@ def _numbers(name: str, before: np.ndarray, now: np.ndarray) -> list[_Measured]:
     before, now = before[known_before], now[known_now]
     if len(before) == 0 or len(now) == 0:
         return measured
-    test = stats.ks_2samp(before, now, method="asymp")
+    # The exact distribution costs n * m; the limit is good long before that hurts.
+    test = stats.ks_2samp(before, now, method="exact" if max(len(before), len(now)) < EXACT_BELOW else "asymp")
     measured.append(_Measured(name, "ks", float(test.pvalue), _wasserstein(before, now)))
     return measured
 
