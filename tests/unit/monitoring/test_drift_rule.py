@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from onnxyard_monitoring.drift import MINIMUM_REFERENCE_ROWS, compare
 
 from onnxyard.lifecycle.drift import MINIMUM_ROWS, DriftVerdict
+from onnxyard_monitoring.drift import MINIMUM_REFERENCE_ROWS, compare
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True, width=64)
 COLUMN = st.one_of(
