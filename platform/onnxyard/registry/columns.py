@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import DateTime, Double, Enum
 from sqlalchemy.types import TypeDecorator
 
+from onnxyard.errors import InvalidRequestError
+
 if TYPE_CHECKING:
     from enum import StrEnum
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time, stored as UTC. A naive one is refused (ValueError): nobody knows which hour it means."""
+    """An aware time, stored as UTC. A naive one is refused (InvalidRequestError): nobody knows which hour it means."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -25,7 +27,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"the registry takes aware times only, not {value!r}")
+            raise InvalidRequestError(f"The registry takes aware times only, not {value!r}.")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature

