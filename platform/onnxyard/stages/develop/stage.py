@@ -1,0 +1,108 @@
+"""Develop: from a project's code to a fitted model and its golden set."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from typing import TYPE_CHECKING
+
+from onnxyard.errors import UserCodeError
+from onnxyard.lifecycle.artifact import Artifact
+from onnxyard.lifecycle.handover import DevelopResult, EpochMetrics
+from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.project.evaluation import predict
+from onnxyard.project.processing import FILE, Processing, load_processing
+from onnxyard.stages.develop.fingerprint import fingerprint
+from onnxyard.stages.develop.golden import choose_rows, write_golden_set
+from onnxyard.stages.develop.source import load_source
+from onnxyard.stages.develop.weights import fit
+from onnxyard.tensors.dtypes import onnx_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+    from onnxyard.project.project import Project
+    from onnxyard.project.protocols import Report
+    from onnxyard.stages.develop.request import DevelopRequest
+
+
+def run(request: DevelopRequest, workspace: Path, report: Report | None = None) -> DevelopResult:
+    """Train the project's model (or take a checkpoint, or a finished file) and write its golden set.
+
+    Everything that is random is seeded and torch's threads are fixed, so the same request gives the same digests.
+    The golden set and the quality come from the stored weights, loaded anew: what later stages will start from.
+
+    Args:
+        request: The project.
+        workspace: An empty folder; `fitted`, `golden_set` and `processing` are written into it.
+        report: Told the metrics of each step of training.
+
+    Raises:
+        UserCodeError: the project's own code failed or returned the wrong thing.
+    """
+    project = request.project
+    functions = project.functions()
+    processing, processing_artifact = _processing(project, workspace / "processing")
+    splits = functions.data()
+    data_fingerprint, rows = fingerprint(splits)
+    history = _History(report)
+    framework = fit(project, functions, splits.changed(processing.before), _empty(workspace / "fitted"), history)
+    source = load_source(project, workspace / "fitted")
+    golden = splits.validation.take(
+        choose_rows(splits.validation, project.file.develop.golden_rows, project.file.develop.seed)
+    )
+    raw, answers = write_golden_set(_empty(workspace / "golden_set"), golden, processing, source)
+    return DevelopResult(
+        fitted=Artifact.of_folder(workspace / "fitted"),
+        golden_set=Artifact.of_folder(workspace / "golden_set"),
+        processing=processing_artifact,
+        signature=Signature(_specs(raw), _specs(answers)),
+        framework=framework,
+        data_fingerprint=data_fingerprint,
+        rows=rows,
+        history=tuple(history.steps),
+        quality=functions.metrics(*predict(splits.validation, processing, source)),
+    )
+
+
+class _History:
+    """Keeps what `train` reports, and hands it on."""
+
+    def __init__(self, report: Report | None) -> None:
+        self.steps: list[EpochMetrics] = []
+        self._report = report
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        values = {str(name): float(value) for name, value in metrics.items()}
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise UserCodeError(
+                f"train reported {values[bad[0]]} for {bad[0]!r} at step {step}: training diverged.",
+                remedy="Lower the learning rate, or clip the gradients.",
+            )
+        self.steps.append(EpochMetrics(int(step), values))
+        if self._report is not None:
+            self._report(int(step), values)
+
+
+def _processing(project: Project, folder: Path) -> tuple[Processing, Artifact | None]:
+    """The processing, loaded from the copy that will travel with the version."""
+    file = project.file.project.processing
+    if file is None:
+        return Processing(), None
+    shutil.copyfile(project.root / file, _empty(folder) / FILE)
+    return load_processing(folder), Artifact.of_folder(folder)
+
+
+def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name, onnx_name(values.dtype), ("batch", *values.shape[1:])) for name, values in tensors.items()
+    )
+
+
+def _empty(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder

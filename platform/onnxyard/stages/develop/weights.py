@@ -1,0 +1,112 @@
+"""From a project to a folder with its fitted model: trained, read from a checkpoint, or finished already. No pickle."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import metadata
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+from onnxyard.errors import UserCodeError
+from onnxyard.stages.develop.seeding import repeatable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from onnxyard.project.data import Splits
+    from onnxyard.project.functions import Functions
+    from onnxyard.project.project import Project
+    from onnxyard.project.protocols import Report
+
+TORCH_FILE = "weights.safetensors"
+ONNX_FILE = "model.onnx"
+
+
+def fit(project: Project, functions: Functions, splits: Splits, folder: Path, report: Report) -> str:
+    """Write the fitted model into `folder`: `weights.safetensors`, or `model.onnx` for a finished one.
+
+    Args:
+        project: The project.
+        functions: Its functions.
+        splits: With inputs that have been through `preprocess`.
+        folder: An empty folder.
+        report: Takes what `train` reports.
+
+    Returns:
+        The framework, as `torch 2.13.0`.
+
+    Raises:
+        UserCodeError: `train` or `model` failed, the weights are not finite or do not fit `model(config)`, or a
+            checkpoint is no state dict.
+    """
+    develop = project.file.develop
+    if project.file.project.onnx is not None:
+        shutil.copyfile(project.root / project.file.project.onnx, folder / ONNX_FILE)
+        return f"onnx {metadata.version('onnx')}"
+    with repeatable(develop.seed, threads=develop.threads, deterministic=develop.deterministic):
+        if develop.checkpoint is not None:
+            weights = _read_checkpoint(project.root / develop.checkpoint)
+        elif functions.has("train"):
+            weights = functions.train(splits, report).state_dict()
+        else:
+            weights = functions.model().state_dict()
+        _check(weights, functions)
+    _save(weights, folder / TORCH_FILE)
+    return f"torch {metadata.version('torch').partition('+')[0]}"
+
+
+def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
+    from safetensors.torch import save_file  # noqa: PLC0415 - imports torch
+
+    # Copies, because safetensors refuses tensors that share memory, as tied weights do.
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}, path)
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    """A state dict from `.safetensors`, or from whatever `torch.save` wrote, without running code that is in it."""
+    import torch  # noqa: PLC0415 - heavy
+    from safetensors import SafetensorError  # noqa: PLC0415 - optional
+    from safetensors.torch import load_file  # noqa: PLC0415 - imports torch
+
+    remedy = "Save it with torch.save(model.state_dict(), path), or as .safetensors."
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        what = str(error).strip().splitlines()[0]
+        raise UserCodeError(
+            f"The checkpoint is no plain state dict: {what}", where=path.name, remedy=f"Pickled objects are refused. {remedy}"
+        ) from error
+    if not isinstance(weights, dict) or not all(isinstance(v, torch.Tensor) for v in weights.values()):
+        raise UserCodeError(
+            f"The checkpoint holds a {type(weights).__name__} that is no state dict.", where=path.name, remedy=remedy
+        )
+    return weights
+
+
+def _check(weights: dict[str, Any], functions: Functions) -> None:
+    """The weights are finite tensors and fit a fresh `model(config)`, because that is how they will be loaded."""
+    import torch  # noqa: PLC0415 - heavy
+
+    for name, tensor in weights.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise UserCodeError(
+                f"The model keeps a {type(tensor).__name__} in its state dict ({name}); only tensors can be stored.",
+                remedy="Make it a buffer or part of the configuration.",
+            )
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserCodeError(
+                f"The fitted weight {name!r} holds NaN or infinity: training diverged.",
+                remedy="Lower the learning rate, or clip the gradients.",
+            )
+    try:
+        functions.model().load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise UserCodeError(
+            f"The fitted weights do not fit model(config): {' '.join(lines[1:3]) or lines[0]}",
+            remedy="`train` must return a module of the architecture that `model(config)` makes.",
+        ) from error
