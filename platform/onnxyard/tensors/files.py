@@ -45,10 +45,10 @@ def write_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
     for number, (name, values) in enumerate(tensors.items()):
         proto = _encode(name, np.asarray(values))
         file = f"{number:04d}.pb"
-        _write(folder / file, proto.SerializeToString(deterministic=True))
+        write_bytes(folder / file, proto.SerializeToString(deterministic=True))
         dtype = TensorProto.DataType.Name(proto.data_type)
         index.append({"name": name, "file": file, "dtype": dtype, "shape": list(proto.dims)})
-    _write(folder / INDEX, canonical_json(index))
+    write_bytes(folder / INDEX, canonical_json(index))
 
 
 def read_tensors(folder: Path) -> dict[str, np.ndarray]:
@@ -115,8 +115,12 @@ def _read_index(folder: Path) -> list[tuple[str, str, str, tuple[int, ...]]]:
     return index
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Temp file, fsync, rename: a reader sees the whole file or none."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the whole of it or none: temp file, fsync, rename.
+
+    Raises:
+        StorageFullError: no space is left; nothing was written.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with draft.open("wb") as file:
