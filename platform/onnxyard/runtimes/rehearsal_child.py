@@ -16,6 +16,7 @@ from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.parity.error import compare
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.rehearsal import TOLERANCE
+from onnxyard.runtimes.runtime import runtime_named
 from onnxyard.tensors.files import read_tensors
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Do the task; say what happened in one JSON document."""
     task = json.load(sys.stdin)
-    runtime = _runtime(task["runtime"])
+    runtime = runtime_named(task["runtime"])
     _limit(task["memory_bytes"], task["cpu_seconds"])
     try:
         answer = _rehearse(task, runtime)
@@ -68,16 +69,6 @@ def _rehearse(task: dict[str, object], runtime: Runtime) -> dict[str, object]:
         "max_error": max_error,
         "rows": rows,
     }
-
-
-def _runtime(name: str) -> Runtime:
-    if name == "openvino":
-        from onnxyard.runtimes.openvino import OpenVino  # noqa: PLC0415 - only where asked for
-
-        return OpenVino()
-    from onnxyard.runtimes.onnxruntime import OnnxRuntime  # noqa: PLC0415
-
-    return OnnxRuntime()
 
 
 def _limit(memory_bytes: int, cpu_seconds: int) -> None:

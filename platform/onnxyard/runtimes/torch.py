@@ -1,0 +1,147 @@
+"""The source model, as develop left it: the reference that every derived model is compared with."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from inspect import signature as parameters_of
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError, UserCodeError
+from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.tensors.dtypes import onnx_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+
+    from onnxyard.ports.runtime import LoadedModel
+    from onnxyard.project.project import Project
+
+WEIGHTS = "weights.safetensors"
+FINISHED = "model.onnx"
+
+
+def load_fitted(project: Project, folder: Path) -> LoadedModel:
+    """Load the fitted model of a project.
+
+    Args:
+        project: Its `model(config)` gives the architecture, which the weights must fit exactly.
+        folder: Local folder of develop's `fitted` artifact, verified: `weights.safetensors`, or `model.onnx` for a
+            project that brings a finished file.
+
+    Raises:
+        ArtifactCorruptError: neither file is there, or it cannot be read.
+        UserCodeError: `model(config)` failed, or gives another architecture than the weights are for.
+    """
+    if (folder / FINISHED).is_file():
+        return OnnxRuntime.load(folder / FINISHED, provider="CPUExecutionProvider", threads=1)
+    return TorchModel(load_module(project, folder), project.file.project.outputs)
+
+
+def load_module(project: Project, folder: Path) -> torch.nn.Module:
+    """The project's module with its stored weights, in eval mode and without gradients. Raises as `load_fitted`."""
+    from safetensors import SafetensorError  # noqa: PLC0415 - the `torch` extra
+    from safetensors.torch import load_file  # noqa: PLC0415 - as above
+
+    weights = folder / WEIGHTS
+    module: torch.nn.Module = project.functions().model()
+    try:
+        module.load_state_dict(load_file(weights), strict=True)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactCorruptError(f"The weights cannot be read: {error}", where=str(weights)) from error
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise UserCodeError(
+            f"The weights do not fit what model(config) gives: {' '.join(lines[:3])}",
+            remedy="The architecture must be the one that was trained: run develop again.",
+        ) from error
+    return module.eval().requires_grad_(requires_grad=False)
+
+
+class TorchModel:
+    """A `LoadedModel` over a torch module. Modules in eval mode hold no state, so many threads may call `run`."""
+
+    def __init__(self, module: torch.nn.Module, outputs: tuple[str, ...]) -> None:
+        self._module = module
+        self._names = outputs
+        self._parameters = list(parameters_of(module.forward).parameters)
+        self._signature = Signature((), ())
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The module itself."""
+        return self._module
+
+    @property
+    def signature(self) -> Signature:
+        """As of the latest run: a torch module does not say beforehand what it takes. Empty before the first one."""
+        return self._signature
+
+    @property
+    def runtime(self) -> str:
+        return f"torch {metadata.version('torch')}"
+
+    @property
+    def provider(self) -> str:
+        return "cpu"
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All outputs by name.
+
+        Raises:
+            InvalidRequestError: an input that `forward` has no parameter for.
+            UserCodeError: `forward` raised, or gave something else than the outputs the project names.
+        """
+        import torch  # noqa: PLC0415 - heavy; the module that is run has imported it already
+
+        if unknown := sorted(inputs.keys() - set(self._parameters)):
+            raise InvalidRequestError(f"forward({', '.join(self._parameters)}) does not take {unknown[0]!r}.")
+        with torch.inference_mode():
+            try:
+                given = self._module(**{name: torch.from_numpy(_writable(array)) for name, array in inputs.items()})
+            except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+                raise UserCodeError(f"forward raised: {type(error).__name__}: {error}") from error
+        outputs = self._by_name(given)
+        self._signature = Signature(_specs(inputs), _specs(outputs))
+        return outputs
+
+    def _by_name(self, given: object) -> dict[str, np.ndarray]:
+        if isinstance(given, dict):
+            if set(given) != set(self._names):
+                raise UserCodeError(f"forward gave {sorted(given)}, the project names {sorted(self._names)}.")
+            values = [given[name] for name in self._names]
+        else:
+            values = list(given) if isinstance(given, (tuple, list)) else [given]
+        if len(values) != len(self._names):
+            raise UserCodeError(
+                f"forward gave {len(values)} outputs, the project names {len(self._names)}.", where="[project] outputs"
+            )
+        return {name: _array(name, value) for name, value in zip(self._names, values, strict=True)}
+
+
+def _array(name: str, value: object) -> np.ndarray:
+    import torch  # noqa: PLC0415 - as in `run`
+
+    if not isinstance(value, torch.Tensor):
+        raise UserCodeError(f"forward gave a {type(value).__name__} for {name!r}, not a tensor.")
+    try:
+        return value.detach().cpu().numpy()
+    except TypeError as error:  # bfloat16 and float8 have no numpy type of torch's own
+        raise UnsupportedModelError(f"The output {name!r} is {value.dtype}, which numpy cannot hold.") from error
+
+
+def _writable(array: np.ndarray) -> np.ndarray:
+    """Torch warns about read-only memory, which it cannot mark as such."""
+    contiguous = np.ascontiguousarray(array)
+    return contiguous if contiguous.flags.writeable else contiguous.copy()
+
+
+def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name, onnx_name(array.dtype), ("batch", *array.shape[1:])) for name, array in tensors.items()
+    )

@@ -1,0 +1,123 @@
+"""Why torch could not export: the operator or branch, the module that holds it, and the source line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import torch
+
+from onnxyard.errors import UnsupportedModelError
+from onnxyard.stages.export.source import SourceTree, plain_class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+_MISSING = re.compile(r"No ONNX function found for <OpOverload\(op='(?P<op>[^']+)'")
+_STYLE = re.compile(r"\x1b\[\d+m")
+
+
+def refusal(error: BaseException, module: torch.nn.Module, source: SourceTree) -> UnsupportedModelError:
+    """Turn whatever the exporter raised into one sentence a model's author can act on.
+
+    Args:
+        error: With its causes and tracebacks: the fx node and the frames of `forward` are read from them.
+        module: The module that was exported.
+        source: Says which source files are the project's.
+    """
+    chain = list(_chain(error))
+    node = _node(chain)
+    if node is not None:
+        path, kind = _module_of(node)
+        place = source.innermost(str(node.meta.get("stack_trace") or ""))
+    else:
+        path, kind, place = _frame(chain, module, source)
+    told = _told(chain, node)
+    inside = f" in the module {path!r} ({kind})" if path else f" in the model ({kind})" if kind else ""
+    return UnsupportedModelError(
+        f"{told.what}{inside}.", where=place, remedy=told.remedy, module=path, operator=told.op
+    )
+
+
+class _Told:
+    def __init__(self, what: str, remedy: str, op: str = "") -> None:
+        self.what, self.remedy, self.op = what, remedy, op
+
+
+def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
+    text = "\n".join(str(link) for link in chain)
+    names = {type(link).__name__ for link in chain}
+    if match := _MISSING.search(text):
+        op = match["op"].removesuffix(".default")
+        return _Told(f"The operator {op} has no ONNX translation", "Use another operation there.", op)
+    if node is not None:
+        op = str(node.target).removesuffix(".default")
+        return _Told(f"The operator {op} cannot be translated to ONNX: {_gist(chain)}", "", op)
+    if "GuardOnDataDependentSymNode" in names:
+        return _Told(
+            "A branch depends on the data, which a graph cannot follow",
+            "Use torch.where for values or torch.cond for branches.",
+        )
+    if "ConstraintViolationError" in names or "Constraints violated" in text:
+        return _Told(
+            "The batch length is baked in: the code fixes the first axis to the example's length",
+            "Use x.shape[0] or -1 instead of a number.",
+        )
+    return _Told(f"torch cannot export the model: {_gist(chain)}", "")
+
+
+def _gist(chain: list[BaseException]) -> str:
+    deepest = _STYLE.sub("", str(chain[-1])).strip().splitlines()
+    line = deepest[0].rstrip(".") if deepest else ""
+    return f"{type(chain[-1]).__name__}: {line}" if line else type(chain[-1]).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _frames(error: BaseException) -> Iterator[TracebackType]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _node(chain: list[BaseException]) -> torch.fx.Node | None:
+    """The fx node that was being translated: torch names it in a message only, but its frames still hold it."""
+    for error in reversed(chain):
+        for trace in _frames(error):
+            node = trace.tb_frame.f_locals.get("node")
+            if trace.tb_frame.f_code.co_name.startswith("_translate_fx_graph") and isinstance(node, torch.fx.Node):
+                return node
+    return None
+
+
+def _module_of(node: torch.fx.Node) -> tuple[str, str]:
+    """Path and class of the innermost module that the node was traced in."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    if not stack:
+        return "", ""
+    path, kind = stack[-1]
+    return str(path), plain_class(kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}")
+
+
+def _frame(chain: list[BaseException], module: torch.nn.Module, source: SourceTree) -> tuple[str, str, str]:
+    """Path and class of the innermost module whose method was running, and the innermost line of the project."""
+    paths = {id(part): path for path, part in module.named_modules()}
+    path = kind = place = ""
+    for error in reversed(chain):
+        for trace in _frames(error):
+            code = trace.tb_frame.f_code
+            first = trace.tb_frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+            if id(first) in paths:
+                path, kind = paths[id(first)], plain_class(f"{type(first).__module__}.{type(first).__qualname__}")
+            if (file := source.name(code.co_filename)) is not None:
+                place = f"{file}:{trace.tb_lineno}"
+        if place:
+            break
+    return path, kind, place
