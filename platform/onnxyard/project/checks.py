@@ -51,7 +51,8 @@ def check_batch(split: str, inputs: Tensors) -> None:
         rows = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1)) if values.size else np.zeros(0)
         if len(rows):
             raise UserCodeError(
-                f"Input {name!r} of the {split} split holds {what} in {len(rows)} of {len(values)} rows, first in row {rows[0]}.",
+                f"Input {name!r} of the {split} split holds {what} in {len(rows)} of {len(values)} rows, "
+                f"first in row {rows[0]}.",
                 remedy="Clean the data in `data`, before the rows are split.",
             )
 

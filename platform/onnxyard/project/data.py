@@ -119,9 +119,7 @@ def divide(strata: np.ndarray, shares: dict[str, float], seed: int) -> dict[str,
     golden = (np.sqrt(5) - 1) / 2
     place = (np.arange(len(strata)) * golden + random.random()) % 1.0
     edges = np.cumsum([0.0, *shares.values()])
-    parts = {
-        name: np.sort(ordered[(place >= edges[i]) & (place < edges[i + 1])]) for i, name in enumerate(shares)
-    }
+    parts = {name: np.sort(ordered[(place >= edges[i]) & (place < edges[i + 1])]) for i, name in enumerate(shares)}
     parts["train"] = np.sort(ordered[place >= edges[-1]])
     return parts
 
@@ -143,4 +141,6 @@ def _as_split(name: str, given: object) -> Split:
         return given
     if hasattr(given, "__iter__") and not isinstance(given, (str, bytes, dict, tuple, np.ndarray)):
         return StreamedSplit(given)
-    raise UserCodeError(f"The {name} split is a {type(given).__name__}; give a Split(inputs, targets) or an iterable of batches.")
+    raise UserCodeError(
+        f"The {name} split is a {type(given).__name__}; give a Split(inputs, targets) or an iterable of batches."
+    )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.errors import UserCodeError
 from onnxyard.project.checks import check_splits
 from onnxyard.project.data import Splits
-from onnxyard.project.modules import UNIQUE, blaming, load_module, siblings_of
+from onnxyard.project.modules import blaming, load_module, siblings_of
+from onnxyard.project.protocols import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-    from types import ModuleType
 
-    from onnxyard.project.protocols import Config, Report, Targets, Tensors
+    from onnxyard.project.protocols import Report, Targets, Tensors
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class Functions:
 
     @classmethod
     def load(cls, root: Path, file: str, *, digest: str, config: Config, seed: int) -> Functions:
-        """Load `root/file`. The same digest gives the same module, so that it runs once per process and state of the code.
+        """Load `root/file`; the same digest gives the same module, so that it runs once per state of the code.
 
         Raises:
             UserCodeError: the module cannot be loaded.
         """
         path = root / file
-        return cls(root, load_module(path, f"{UNIQUE}{path.stem}_{digest[:16]}"), config, seed)
+        return cls(root, load_module(path, digest=digest), config, seed)
 
     def has(self, name: str) -> bool:
         """Whether the module has a function of this name."""

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from onnxyard.errors import MissingExtraError, OnnxyardError, UserCodeError
+from onnxyard.lifecycle.digest import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
 _TORCH_EXTRA = {"torch", "sklearn", "safetensors", "onnxscript"}
@@ -24,7 +25,7 @@ class _Loader(SourceFileLoader):
     writes compiled files (importlib.abc.SourceLoader.path_stats).
     """  # noqa: D205
 
-    def path_stats(self, path: str) -> dict[str, object]:  # type: ignore[override]  # never returns
+    def path_stats(self, path: str) -> NoReturn:
         raise OSError(path)
 
 
@@ -42,7 +43,7 @@ class _Siblings:
             return None
         if path is None:
             return self._finder.find_spec(name)
-        return FileFinder(str(next(iter(path))), (_Loader, [".py"])).find_spec(name, target)  # type: ignore[arg-type]
+        return FileFinder(str(next(iter(path))), (_Loader, [".py"])).find_spec(name, target)
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def siblings_of(root: Path) -> Iterator[None]:
     Modules that another project left behind are forgotten first, so that two projects in one process never share a
     `processing`. What this one imports stays known, because torch looks classes up by their module's name.
     """
-    _forget_others(root)
+    _forget(lambda file: not file.is_relative_to(root))
     finder = _Siblings(root)
     sys.meta_path.insert(0, finder)
     try:
@@ -61,15 +62,21 @@ def siblings_of(root: Path) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-def load_module(path: Path, name: str) -> ModuleType:
-    """Run a Python file as module `name`; the same name again gives the same module.
+def load_module(path: Path, *, digest: str) -> ModuleType:
+    """Run a Python file under a module name of its own; the same file and digest again give the same module.
+
+    Args:
+        path: The file, absolute.
+        digest: Of all code that the module may import.
 
     Raises:
         UserCodeError: the file cannot be compiled or raised while it ran.
         MissingExtraError: it imports a package that an extra of Onnxyard brings.
     """
+    name = f"{UNIQUE}{path.stem}_{digest_of([str(path), digest])[:16]}"
     if name in sys.modules:
         return sys.modules[name]
+    _forget(lambda _: True)  # siblings may have changed since they were imported
     spec = spec_from_file_location(name, path, loader=_Loader(name, str(path)))
     if spec is None or spec.loader is None:  # a .py path always has both
         raise UserCodeError("This is no Python file.", where=str(path))
@@ -140,13 +147,13 @@ def _place(error: BaseException, root: Path) -> str:
     return f"{name}:{frame.lineno} in {frame.name}"
 
 
-def _forget_others(root: Path) -> None:
-    ours = [(name, module) for name, module in sys.modules.items() if isinstance(getattr(module, "__loader__", None), _Loader)]
-    for name, module in ours:
-        home = Path(str(module.__file__))
-        if not name.startswith(UNIQUE) and not home.is_relative_to(root):
+def _forget(chosen: Callable[[Path], bool]) -> None:
+    """Let siblings whose file is chosen be imported anew; modules under a name of their own stay."""
+    for name, module in list(sys.modules.items()):
+        ours = isinstance(getattr(module, "__loader__", None), _Loader) and not name.startswith(UNIQUE)
+        if ours and chosen(Path(str(module.__file__))):
             del sys.modules[name]
 
 
 UNIQUE = "onnxyard_project_"
-"""Modules loaded under a name of their own start with this; they never clash and are never forgotten."""
+"""Modules loaded under a name of their own start with this."""

@@ -1,4 +1,4 @@
-"""A version's preprocess and postprocess: one Python file, used alike in training, validation, serving and monitoring."""
+"""A version's preprocess and postprocess: one Python file, used alike in training, validation and serving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from onnxyard.errors import ArtifactCorruptError, UserCodeError
 from onnxyard.lifecycle.digest import file_digest
-from onnxyard.project.modules import UNIQUE, blaming, load_module
+from onnxyard.project.modules import blaming, load_module
 from onnxyard.project.protocols import Tensors
 
 FILE = "processing.py"
@@ -66,7 +66,8 @@ class Processing:
                 raise UserCodeError(f"{name} returned a {type(values).__name__} for {key!r}, not an array.", where=FILE)
             if values.ndim == 0 or {len(values)} != rows:
                 raise UserCodeError(
-                    f"{name} gave {key!r} the shape {list(values.shape)} for {sorted(rows)[0]} rows: it must keep the rows.",
+                    f"{name} gave {key!r} the shape {list(values.shape)} for {min(rows, default=0)} rows: "
+                    "it must keep the rows.",
                     where=FILE,
                 )
         return dict(made)
@@ -87,7 +88,7 @@ def load_processing(folder: Path | None) -> Processing:
         raise ArtifactCorruptError("There is no processing.py.", where=str(folder))
     digest = file_digest(path)
     check_imports(path)
-    module = load_module(path, f"{UNIQUE}processing_{digest[:16]}")
+    module = load_module(path, digest=digest)
     preprocess, postprocess = getattr(module, "preprocess", None), getattr(module, "postprocess", None)
     if not callable(preprocess) and not callable(postprocess):
         raise UserCodeError("The processing file has neither preprocess nor postprocess.", where=FILE)

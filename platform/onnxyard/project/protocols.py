@@ -7,9 +7,9 @@ A module holds plain functions; nothing is subclassed or registered:
     def train(splits, config, report) -> Module     fit it; left out where there is a checkpoint or a finished file
     def metrics(targets, outputs) -> dict           how good answers are; a larger value is better
 
-`config` is `[develop.config]` of the project file plus `config["seed"]`. A second file, named by `[project] processing`,
-may hold `preprocess(raw) -> inputs` and `postprocess(outputs) -> answer`: they travel with every version, and `train`
-is given splits that have been through `preprocess` already.
+`config` is `[develop.config]` of the project file plus `config["seed"]`. A second file, named by
+`[project] processing`, may hold `preprocess(raw) -> inputs` and `postprocess(outputs) -> answer`: they travel with
+every version, and `train` is given splits that have been through `preprocess` already.
 """
 
 from __future__ import annotations

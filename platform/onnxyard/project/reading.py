@@ -153,7 +153,9 @@ def _schema_at(path: KeyPath) -> dict[str, Any]:
         key = str(part)
         found = next(
             (
-                s["properties"][key] if key in s.get("properties", {}) else s.get("additionalProperties") or s.get("items")
+                s["properties"][key]
+                if key in s.get("properties", {})
+                else s.get("additionalProperties") or s.get("items")
                 for s in inner
                 if key in s.get("properties", {}) or s.get("additionalProperties") or s.get("items")
             ),

@@ -72,7 +72,9 @@ class Split:
 
     def changed(self, change: Change) -> Split:
         """The same rows with changed inputs, as through `preprocess`; targets stay."""
-        return Split(join([Batch(change(batch.inputs), batch.targets) for batch in self.batches(_BLOCK)]).inputs, self._targets)
+        return Split(
+            join([Batch(change(batch.inputs), batch.targets) for batch in self.batches(_BLOCK)]).inputs, self._targets
+        )
 
 
 class StreamedSplit(Split):

@@ -14,6 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 import numpy as np
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types; onnx brings it
 from onnx import TensorProto, numpy_helper
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, StorageFullError
@@ -90,16 +91,8 @@ def _decode(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         texts = np.empty(len(proto.string_data), dtype=object)
         texts[:] = [text.decode("utf-8", "surrogatepass") for text in proto.string_data]
         return texts.reshape(shape)
-    except (OSError, ValueError, TypeError, protobuf_error()) as error:
+    except (OSError, ValueError, TypeError, DecodeError) as error:
         raise ArtifactCorruptError(f"A tensor cannot be read: {error}.", where=str(path)) from error
-
-
-def protobuf_error() -> type[Exception]:
-    """The exception protobuf raises on bytes that are no message."""
-    from google.protobuf.message import DecodeError
-
-    kind: type[Exception] = DecodeError
-    return kind
 
 
 def _read_index(folder: Path) -> list[tuple[str, str, str, tuple[int, ...]]]:

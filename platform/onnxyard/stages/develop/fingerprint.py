@@ -57,7 +57,7 @@ def _of_split(name: str, split: Split) -> dict[str, object]:
 
 
 def _feed(digest: Any, value: Any) -> None:  # noqa: ANN401 - hashlib names no type; a target may be anything
-    """Add a value so that different values add different bytes: kind, shape and length come first for single targets."""
+    """Add a value to a digest."""
     if isinstance(value, np.ndarray) and value.dtype.kind not in "OUST":
         # Row by row the bytes of a batch are those of the whole, so batch sizes leave no trace.
         digest.update(np.ascontiguousarray(value).tobytes())

@@ -78,7 +78,9 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     except (SafetensorError, UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
         what = str(error).strip().splitlines()[0]
         raise UserCodeError(
-            f"The checkpoint is no plain state dict: {what}", where=path.name, remedy=f"Pickled objects are refused. {remedy}"
+            f"The checkpoint is no plain state dict: {what}",
+            where=path.name,
+            remedy=f"Pickled objects are refused. {remedy}",
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(v, torch.Tensor) for v in weights.values()):
         raise UserCodeError(

@@ -8,48 +8,45 @@ from torch import nn
 from torch.nn import functional
 
 from onnxyard.project.data import Split, Splits
+from onnxyard.project.protocols import Config, Report, Targets, Tensors
 
 
-def data(config):
+def data(config: Config) -> Splits:
     """569 cell samples, 0 malignant and 1 benign; 30 % of them are kept for the gates."""
     features, diagnosis = load_breast_cancer(return_X_y=True)
     seen, test, seen_diagnosis, test_diagnosis = train_test_split(
         features.astype(np.float32), diagnosis, test_size=0.3, stratify=diagnosis, random_state=config["seed"]
     )
     # No calibration and no validation split given: Onnxyard takes them off `train`.
-    return Splits(
-        train=Split({"features": seen}, seen_diagnosis), test=Split({"features": test}, test_diagnosis)
-    )
+    return Splits(train=Split({"features": seen}, seen_diagnosis), test=Split({"features": test}, test_diagnosis))
 
 
 class Network(nn.Module):
     """Standardise, then two linear layers. The mean and spread are buffers, so they travel inside the model."""
 
-    def __init__(self, features, hidden):
+    def __init__(self, features: int, hidden: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("spread", torch.ones(features))
         self.layers = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 2))
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Measurements [rows, 30] to logits [rows, 2]."""
         return self.layers((features - self.mean) / self.spread)
 
 
-def model(config):
+def model(config: Config) -> Network:
     """The architecture, not yet trained; also what the stored weights are loaded into."""
     return Network(features=30, hidden=config["hidden"])
 
 
-def train(splits, config, report):
+def train(splits: Splits, config: Config, report: Report) -> Network:
     """Learn the scale of each column, then the layers, on `splits.train`."""
     features, diagnosis = torch.from_numpy(splits.train.inputs["features"]), torch.from_numpy(splits.train.targets)
     network = model(config)
     network.mean.copy_(features.mean(dim=0))
     network.spread.copy_(features.std(dim=0))
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"]
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"])
     for epoch in range(config["epochs"]):
         losses = []
         for rows in torch.randperm(len(diagnosis)).split(config["batch_size"]):
@@ -62,13 +59,13 @@ def train(splits, config, report):
     return network
 
 
-def accuracy(network, split):
+def accuracy(network: Network, split: Split) -> float:
     """The share of samples that the network diagnoses right."""
     with torch.no_grad():
         logits = network(torch.from_numpy(split.inputs["features"])).numpy()
     return metrics(split.targets, {"logits": logits})["accuracy"]
 
 
-def metrics(targets, outputs):
+def metrics(targets: Targets, outputs: Tensors) -> dict[str, float]:
     """How good the model's outputs are; larger is better."""
     return {"accuracy": float(np.mean(outputs["logits"].argmax(axis=1) == targets))}
