@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from onnxyard.cli.options import HomeOption, JsonOption, ProjectArgument
 from onnxyard.cli.output import err, out, print_json
-from onnxyard.cli.traffic import InferenceClient, plant_shift, resample, send
+from onnxyard.cli.traffic import InferenceClient, draw, plant_shift, send, share_right
 from onnxyard.errors import OnnxyardError, UnreachableError
 from onnxyard.settings import Settings
 
@@ -38,7 +37,7 @@ class Leg:
 
     traffic: str
     rows: int
-    quality: dict[str, float]
+    right: float | None
     window: dict[str, Any]
 
 
@@ -76,23 +75,19 @@ def _legs(project: Path, home: Path, *, endpoint: str, url: str, rows: int) -> t
     """Send the held-out rows as they are, then shifted; after each, let monitoring judge."""
     from onnxyard.project.project import load_project  # noqa: PLC0415 - the user's code may bring a framework
 
-    loaded = load_project(project)
-    functions = loaded.functions()
-    held_out = functions.splits().test.take(rows)
-    raw, index = resample(held_out.inputs, rows=rows, seed=SEED)
-    available = len(np.unique(index))
-    if rows > available:
-        err.print(f"         the test split has {available} rows: the other {rows - available} are drawn from it again")
-    targets = held_out.targets
-    chosen = targets[index] if isinstance(targets, np.ndarray) else [targets[i] for i in index]
+    test = load_project(project).functions().data().test
+    if rows > len(test):
+        extra = rows - len(test)
+        err.print(f"         the test split has {len(test)} rows: the other {extra} are drawn from it again, seeded")
+    held_out = test.take(draw(len(test), rows=rows, seed=SEED))
     client = InferenceClient(url, endpoint)
     legs = []
-    for name, inputs in (("held-out", raw), ("shifted", plant_shift(raw, seed=SEED))):
+    for name, inputs in (("held-out", held_out.inputs), ("shifted", plant_shift(held_out.inputs, seed=SEED))):
         with _bar(f"{name} rows", rows) as advance:
             answers = send(client, inputs, batch=BATCH, progress=advance)
-        quality = functions.metrics(chosen, answers)
+        right = share_right(answers, held_out.targets)
         window = _onnxyard("monitor", endpoint, "--rows", str(rows), "--json", home=home)
-        legs.append(Leg(name, rows, quality, window))
+        legs.append(Leg(name, rows, right, window))
     client.close()
     return legs[0], legs[1]
 
@@ -179,10 +174,10 @@ def _print_summary(document: dict[str, Any], legs: tuple[Leg, Leg], project: Pat
             "passed" if gate["passed"] else "FAILED",
         )
     traffic = Table(
-        "traffic", "rows", "quality", "drift check", "report", title="Traffic", title_justify="left", box=None
+        "traffic", "rows", "right", "drift check", "report", title="Traffic", title_justify="left", box=None
     )
     for leg in legs:
-        quality = ", ".join(f"{name} {value:.3f}" for name, value in leg.quality.items())
+        right = "-" if leg.right is None else f"{leg.right:.1%}"
         traffic.add_row(
             leg.traffic,
             str(leg.rows),

@@ -18,18 +18,27 @@ IMAGE_RANK = 3
 """From this rank on (batch, height, width, ...) a tensor is taken for an image or a signal."""
 
 
-def resample(inputs: Mapping[str, np.ndarray], *, rows: int, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Every held-out row once, in a seeded order; where that is too few, more by a seeded draw with replacement.
+def draw(available: int, *, rows: int, seed: int) -> np.ndarray:
+    """Which of `available` held-out rows to send: int64 [rows].
 
-    Returns:
-        The inputs ([rows, ...] each) and the index of each row in the split (int64 [rows]).
+    Every row once, in a seeded order; where that is too few, more by a seeded draw with replacement.
     """
-    available = len(next(iter(inputs.values())))
     random = np.random.default_rng(seed)
-    index = random.permutation(available)[:rows]
-    if rows > available:
-        index = np.concatenate([index, random.integers(0, available, rows - available)])
-    return {name: values[index] for name, values in inputs.items()}, index
+    once = random.permutation(available)[:rows]
+    again = random.integers(0, available, max(0, rows - available))
+    return np.concatenate([once, again])
+
+
+def share_right(answers: Mapping[str, np.ndarray], targets: object) -> float | None:
+    """The share of rows whose answer is the target: the first integer answer with one value per row.
+
+    None where the answers hold none, or the targets are no integers: the live rows of such a model are not scored here.
+    """
+    truth = np.asarray(targets) if isinstance(targets, np.ndarray) else np.zeros(0)
+    decided = next((a for a in answers.values() if a.shape == truth.shape and a.dtype.kind in "iu"), None)
+    if decided is None or truth.dtype.kind not in "iub":
+        return None
+    return float(np.mean(decided == truth))
 
 
 def plant_shift(inputs: Mapping[str, np.ndarray], *, seed: int) -> dict[str, np.ndarray]:
