@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def passport(unit_of_work: UnitOfWorkFactory, model: str, number: int | None = None) -> Passport:
     """The passport of a version; of the newest where no number is given. Raises NotFoundError, UnreachableError."""
     with unit_of_work() as work:
-        version = newest(work, model) if number is None else _get(work, model, number)
+        version = newest(work, model) if number is None else find_version(work, model, number)
         endpoints = work.deployments.endpoints()
         deployments = [
             deployment
@@ -41,7 +41,7 @@ def passport(unit_of_work: UnitOfWorkFactory, model: str, number: int | None = N
 def version_status(unit_of_work: UnitOfWorkFactory, model: str, number: int) -> VersionStatus:
     """Whether a version is live now, else its gates' verdict. Raises NotFoundError, UnreachableError."""
     with unit_of_work() as work:
-        return _status(work, _get(work, model, number))
+        return _status(work, find_version(work, model, number))
 
 
 def versions(unit_of_work: UnitOfWorkFactory, model: str) -> tuple[tuple[ModelVersion, VersionStatus], ...]:
@@ -73,7 +73,8 @@ def unknown_model(work: UnitOfWork, model: str) -> NotFoundError:
     return NotFoundError(f"There is no model {model}.", remedy=remedy, model=model, nearest=near)
 
 
-def _get(work: UnitOfWork, model: str, number: int) -> ModelVersion:
+def find_version(work: UnitOfWork, model: str, number: int) -> ModelVersion:
+    """One version. Raises NotFoundError, naming what there is: the nearest models, or the model's numbers."""
     if model not in work.versions.models():
         raise unknown_model(work, model)
     return work.versions.get(model, number)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from onnxyard.lifecycle.deployment import Deployment, DeploymentKind, DeploymentPlan, Role
 from onnxyard.operations.deploy import apply_plan, refuse_rejected
+from onnxyard.operations.passports import find_version
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +36,7 @@ def promote(
     """
     endpoint = endpoint or model
     with unit_of_work() as work:
-        chosen = work.versions.get(model, version)
+        chosen = find_version(work, model, version)
         refuse_rejected(chosen)
         generation = work.deployments.generation(endpoint)
         champion = next((d for d in work.deployments.current(endpoint) if d.role is Role.CHAMPION), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import ConflictError, NotFoundError
@@ -39,9 +40,11 @@ def roll_back(
         history = work.deployments.history(endpoint)
         known = work.deployments.endpoints()
     if generation == 0:
+        near = get_close_matches(endpoint, known, n=3)
+        named = f"Did you mean {' or '.join(near)}?" if near else f"Known endpoints: {', '.join(known)}."
         raise NotFoundError(
             f"There is no endpoint {endpoint}.",
-            remedy=f"Known endpoints: {', '.join(known)}." if known else "Nothing is deployed yet: onnxyard run DIR",
+            remedy=named if known else "Nothing is deployed yet: onnxyard run DIR",
             endpoint=endpoint,
         )
     line = line_of_champions(reversed(history))

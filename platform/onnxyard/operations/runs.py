@@ -61,8 +61,7 @@ def reconcile(unit_of_work: UnitOfWorkFactory, *, now: datetime, model: str | No
     Args:
         unit_of_work: The registry.
         now: When it was found out (UTC).
-        model: Look at this model's runs only. Its caller holds the model's lock, so that every other run of it on
-            this host is over even where a new process got the old one's number.
+        model: Look at this model's runs only; at all where it is None.
     """
     with unit_of_work() as work:
         gone = tuple(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.orm import sessionmaker
 
 from onnxyard.registry.connection import create_engine
-from onnxyard.registry.schema import prepare_embedded, require_current
+from onnxyard.registry.schema import EXPECTED_REVISION, prepare_embedded, require_current, revision_of
 from onnxyard.registry.unit_of_work import SqlUnitOfWork
 
 if TYPE_CHECKING:
@@ -51,3 +51,28 @@ def open_registry(url: str) -> SqlRegistry:
         engine.dispose()
         raise
     return SqlRegistry(engine)
+
+
+def registry_revision(url: str) -> tuple[str | None, str]:
+    """The revision the database is at (None for an empty one), and the one this code needs. Raises UnreachableError."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return revision_of(connection), EXPECTED_REVISION
+    finally:
+        engine.dispose()
+
+
+def upgrade_registry(url: str) -> None:
+    """Bring the schema to the revision this code needs, on a server too. Raises as `open_registry`."""
+    engine = create_engine(url)
+    try:
+        if engine.dialect.name == "sqlite":
+            prepare_embedded(engine)
+        else:
+            import onnxyard_migrations  # noqa: PLC0415 - replicas have no Alembic
+
+            onnxyard_migrations.upgrade(url)
+            require_current(engine)
+    finally:
+        engine.dispose()
