@@ -11,8 +11,8 @@ from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.handover import DevelopResult, EpochMetrics
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.project.evaluation import predict
+from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import FILE, Processing, load_processing
-from onnxyard.stages.develop.fingerprint import fingerprint
 from onnxyard.stages.develop.golden import choose_rows, write_golden_set
 from onnxyard.stages.develop.source import load_source
 from onnxyard.stages.develop.weights import fit
