@@ -56,8 +56,7 @@ class LocalArtifactStore:
         except FileNotFoundError:
             raise self._unknown(digest) from None
         if hashlib.sha256(content).hexdigest() != digest:
-            self._quarantine(path, "the manifest's bytes are not those of its digest")
-            raise self._corrupt(digest, "its manifest")
+            raise self._refuse(digest, "manifest", "its bytes are not those of its digest")
         return parse_manifest(content)
 
     def verify(self, digest: str) -> Artifact:
@@ -65,12 +64,10 @@ class LocalArtifactStore:
         for file in artifact.files:
             blob = self._blob(file.sha256)
             if not blob.is_file():
-                self._withdraw(digest, f"{file.path} is missing")
-                raise self._corrupt(digest, file.path)
+                raise self._refuse(digest, file.path, "it is missing")
             found = file_digest(blob)
             if found != file.sha256:
-                self._condemn(digest, file, found)
-                raise self._corrupt(digest, file.path)
+                raise self._refuse(digest, file.path, f"its sha256 is {found}", spoiled=blob)
         return artifact
 
     def fetch(self, digest: str, into: Path) -> Artifact:
@@ -122,41 +119,46 @@ class LocalArtifactStore:
         _publish(copy, path)
 
     def _copy_out(self, digest: str, file: ArtifactFile, staging: Staging) -> Path:
-        copy = staging.path()
+        copy, blob = staging.path(), self._blob(file.sha256)
         try:
-            found = _copy(self._blob(file.sha256), copy)
+            found = _copy(blob, copy)
         except FileNotFoundError:
-            self._withdraw(digest, f"{file.path} is missing")
-            raise self._corrupt(digest, file.path) from None
+            raise self._refuse(digest, file.path, "it is missing") from None
         if found != file.sha256:
-            self._condemn(digest, file, found)
-            raise self._corrupt(digest, file.path)
+            raise self._refuse(digest, file.path, f"its sha256 is {found}", spoiled=blob)
         copy.chmod(0o644)
         return copy
 
-    def _condemn(self, digest: str, file: ArtifactFile, found: str) -> None:
-        """Move a corrupt file aside, and with it the manifest, so that the artifact is there no more."""
-        self._quarantine(
-            self._blob(file.sha256), f"{file.path} of artifact {digest}: its bytes have the sha256 {found}"
+    def _refuse(self, digest: str, what: str, reason: str, *, spoiled: Path | None = None) -> ArtifactCorruptError:
+        """Move what is spoiled aside, and the manifest with it, so that the artifact is there no more."""
+        moved = [self._quarantine(path, reason) for path in (spoiled, self._manifest(digest)) if path is not None]
+        aside = "It is quarantined." if all(moved) else "It could not be moved aside: the store cannot be written."
+        return ArtifactCorruptError(
+            f"Artifact {digest[:12]} is corrupt: {what}: {reason}. {aside}",
+            where=str(self._root / "quarantine"),
+            remedy="Run the project again: what is missing is made and stored anew.",
+            digest=digest,
+            file=what,
         )
-        self._withdraw(digest, f"{file.path} was found corrupt")
 
-    def _withdraw(self, digest: str, reason: str) -> None:
-        self._quarantine(self._manifest(digest), reason)
-
-    def _quarantine(self, path: Path, reason: str) -> None:
-        """Move aside and keep for the inspector. Whoever comes second finds it done already."""
+    def _quarantine(self, path: Path, reason: str) -> bool:
+        """Move aside and keep for the inspector; whoever comes second finds it done. False where it cannot be moved."""
         folder = self._root / "quarantine"
-        folder.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while (kept := folder / f"{path.name}.{number}").exists():
-            number += 1
-        with contextlib.suppress(FileNotFoundError):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            number = 1
+            while (kept := folder / f"{path.name}.{number}").exists():
+                number += 1
             path.rename(kept)
             note = {"was": path.relative_to(self._root).as_posix(), "reason": reason}
-            # The move matters and the note is for people: a full disk must not keep a corrupt file in service.
-            with contextlib.suppress(OSError):
-                kept.with_name(f"{kept.name}.json").write_text(json.dumps(note, indent=2) + "\n")
+            kept.with_name(f"{kept.name}.json").write_text(json.dumps(note, indent=2) + "\n")
+        except FileNotFoundError:
+            return True
+        except (
+            OSError
+        ):  # a store mounted read-only, or a full disk: every fetch verifies, so it is refused all the same
+            return False
+        return True
 
     def _unknown(self, digest: str) -> NotFoundError:
         if is_digest(digest) and (self._root / "quarantine" / f"{digest}.1").exists():
@@ -167,15 +169,6 @@ class LocalArtifactStore:
                 digest=digest,
             )
         return NotFoundError(f"There is no artifact {digest[:12]}.", where=str(self._root), digest=digest)
-
-    def _corrupt(self, digest: str, what: str) -> ArtifactCorruptError:
-        return ArtifactCorruptError(
-            f"Artifact {digest[:12]} is corrupt: {what} is missing or not what was stored. It is quarantined.",
-            where=str(self._root / "quarantine"),
-            remedy="Run the project again: what is missing is made and stored anew.",
-            digest=digest,
-            file=what,
-        )
 
     def _blob(self, sha256: str) -> Path:
         return self._root / "blobs" / sha256[:2] / sha256

@@ -38,10 +38,22 @@ class Staging:
         self._parent.mkdir(parents=True, exist_ok=True)
         for leftover in self._parent.glob(f"{_PREFIX}*"):
             _sweep(leftover)
-        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
-        self._lock = os.open(self._folder, os.O_RDONLY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        while not self._settle():
+            pass
         return self
+
+    def _settle(self) -> bool:
+        """Make the folder and lock it; False where a sweeper took it for a leftover in between."""
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
+        try:
+            self._lock = os.open(self._folder, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if self._folder.exists():
+            return True
+        os.close(self._lock)
+        return False
 
     def path(self) -> Path:
         """A name that no file has yet."""
