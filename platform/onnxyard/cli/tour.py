@@ -181,7 +181,7 @@ def _print_summary(document: dict[str, Any], legs: tuple[Leg, Leg], project: Pat
         traffic.add_row(
             leg.traffic,
             str(leg.rows),
-            quality,
+            right,
             leg.window["verdict"].replace("_", " "),
             str(leg.window.get("report") or ""),
         )
