@@ -43,10 +43,10 @@ def status_of(error: BaseException) -> HTTPStatus:
 
 
 def problem(error: errors.OnnxyardError) -> bytes:
-    """The error as RFC 9457 problem details with V2's `error` member."""
+    """The error as RFC 9457 problem details with V2's `error` member; a traceback among its facts stays here."""
     return document(
         status_of(error), code=error.code, title=error.title, detail=error.detail, message=str(error),
-        context=dict(error.context),
+        context={name: value for name, value in error.context.items() if name != "traceback"},
     )  # fmt: skip
 
 

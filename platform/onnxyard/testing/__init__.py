@@ -6,12 +6,14 @@ They keep the ports' contracts: the suites in `tests/contract` run over them and
 from __future__ import annotations
 
 from onnxyard.testing.artifacts import InMemoryArtifactStore
+from onnxyard.testing.predictions import InMemoryPredictionLog
 from onnxyard.testing.recorder import InMemoryRecorder
 from onnxyard.testing.registry import InMemoryRegistry
 from onnxyard.testing.samples import sample_artifact, sample_draft, sample_report, sample_window
 
 __all__ = [
     "InMemoryArtifactStore",
+    "InMemoryPredictionLog",
     "InMemoryRecorder",
     "InMemoryRegistry",
     "sample_artifact",
