@@ -1,12 +1,103 @@
-"""Commands of this room."""
+"""`onnxyard init`: a new project from a template."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import re
+import shutil
+import tempfile
+from enum import StrEnum
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
 
-if TYPE_CHECKING:
-    import typer
+import typer
+
+from onnxyard.cli.options import JsonOption
+from onnxyard.cli.output import out, print_json
+from onnxyard.errors import ConflictError, InvalidRequestError, StorageFullError
+from onnxyard.project.file import NAME
+from onnxyard.settings import PROJECT_FILE
+
+
+class Template(StrEnum):
+    """The projects that can be started from."""
+
+    DIGITS = "digits"
+    TABULAR = "tabular"
 
 
 def register(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add `init`."""
+    app.command()(init)
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make; it must be empty or new.")],
+    template: Annotated[Template, typer.Option(help="What to start from.")] = Template.DIGITS,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a new project: onnxyard.toml and a small Python module."""
+    root = directory.expanduser().resolve()
+    name = write_project(root, template)
+    written = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    if as_json:
+        print_json({"project": name, "template": template.value, "directory": str(root), "files": written})
+        return
+    out.print(f"Made the project [bold]{name}[/] in {directory}:")
+    for file in written:
+        out.print(f"  {file}", markup=False)
+    out.print("Next:")
+    out.print(f"  onnxyard run {directory}     carry it from code to a live endpoint", markup=False)
+    out.print(f"  onnxyard status --home {directory / '.onnxyard'}     see what is live", markup=False)
+
+
+def write_project(root: Path, template: Template) -> str:
+    """Write a template's files into `root`: all of them, or nothing.
+
+    Args:
+        root: The folder; absolute. It is made where it is missing.
+        template: Which files.
+
+    Returns:
+        The project's name: the folder's, where that is a valid one, else the template's.
+
+    Raises:
+        ConflictError: the folder holds something already.
+        InvalidRequestError: there is a file of that name, or the folder cannot be written.
+        StorageFullError: no space is left.
+    """
+    if root.exists() and not root.is_dir():
+        raise InvalidRequestError("There is a file of this name.", where=str(root), remedy="Name a folder.")
+    if root.is_dir() and any(root.iterdir()):
+        raise ConflictError(
+            "This folder is not empty.",
+            where=str(root),
+            remedy="Name a new folder, or an empty one: nothing is overwritten.",
+        )
+    name = root.name if re.fullmatch(NAME, root.name) else template.value
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        try:
+            _fill(draft, template, name)
+            draft.chmod(0o755)  # mkdtemp makes it private
+            draft.replace(root)  # an empty folder gives way
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFullError("No space is left for the project.", where=str(root)) from error
+        raise InvalidRequestError(f"The project cannot be written: {error.strerror}.", where=str(root)) from error
+    return name
+
+
+def _fill(folder: Path, template: Template, name: str) -> None:
+    with as_file(files("onnxyard") / "templates" / template.value) as source:
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    if name != template.value:
+        path = folder / PROJECT_FILE
+        text = path.read_text(encoding="utf-8")
+        path.write_text(
+            re.sub(rf'(?m)^(name|endpoint) = "{template.value}"', rf'\1 = "{name}"', text), encoding="utf-8"
+        )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "Batch", "Split", "Splits", "StreamedSplit"]
 
 NAMES = ("train", "calibration", "validation", "test")
-SHARES = {"calibration": 0.1, "validation": 0.2, "test": 0.3}
+SHARES = {"calibration": 0.05, "validation": 0.15, "test": 0.3}
 """Share of the rows that a missing split takes off `train`. The test split is the largest, because gates must prove
 their thresholds with it: no error in n rows proves no more than an error rate below 3/n.
 """

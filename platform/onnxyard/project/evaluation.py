@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnxyard.errors import UserCodeError
-from onnxyard.project.checks import check_batch
 from onnxyard.project.split import Batch, join
 
 if TYPE_CHECKING:
@@ -40,13 +38,8 @@ def predict(
         The targets, and the model's outputs by name (before postprocess), row by row: what `metrics` takes.
 
     Raises:
-        UserCodeError: the split is empty, holds NaN, or `preprocess` failed.
+        UserCodeError: the split is empty, or `preprocess` failed.
     """
-    parts = []
-    for batch in split.batches(rows):
-        check_batch("evaluated", batch.inputs)
-        parts.append(Batch(run(processing.before(batch.inputs)), batch.targets))
-    if not parts:
-        raise UserCodeError("A split is empty.")
-    outputs, targets = join(parts)
+    answered = [Batch(run(processing.before(batch.inputs)), batch.targets) for batch in split.batches(rows)]
+    outputs, targets = join(answered)
     return targets, outputs

@@ -73,7 +73,8 @@ class DevelopSection(Section):
     Attributes:
         seed: Seeds Python, numpy, torch and the splitting of data.
         golden_rows: Rows of the golden set.
-        threads: Torch's threads: sums depend on how many there are, so the number is part of the result.
+        threads: Torch's threads. Sums depend on how many there are, so the number is part of the request; one is right
+            for small models, and alone is not slowed down by a busy neighbour.
         deterministic: Whether torch refuses operations that have no repeatable form.
         checkpoint: Trained weights (`.safetensors`, or a `.pt` holding a state dict), instead of train.
         config: Handed to the project's functions as `config`.
@@ -81,7 +82,7 @@ class DevelopSection(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**32, description="a whole number between 0 and 4294967295")] = 0
     golden_rows: Annotated[int, Field(ge=2, le=10_000, description="a whole number between 2 and 10000")] = 32
-    threads: Count = 2
+    threads: Count = 1
     deterministic: Annotated[bool, Field(description="true or false")] = True
     checkpoint: FileName | None = None
     config: Annotated[dict[str, Any], Field(description="a table")] = {}

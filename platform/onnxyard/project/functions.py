@@ -14,6 +14,7 @@ from onnxyard.project.checks import check_splits
 from onnxyard.project.data import Splits
 from onnxyard.project.modules import blaming, load_module, siblings_of
 from onnxyard.project.protocols import Config
+from onnxyard.project.seeding import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,8 @@ class Functions:
             UserCodeError: `data` is missing, raised, or returned something else; a split is empty, holds NaN, or does
                 not look like the others.
         """
-        splits = self._call("data", dict(self.config))
+        with seeded(self.seed):  # every stage reads the data anew, and must find the same rows
+            splits = self._call("data", dict(self.config))
         if not isinstance(splits, Splits):
             raise self._wrong("data", splits, "onnxyard.project.data.Splits")
         with siblings_of(self.root), blaming(self.root, "data gave rows that cannot be read"):

@@ -29,21 +29,28 @@ class _Loader(SourceFileLoader):
         raise OSError(path)
 
 
+_imported: dict[str, Path] = {}
+"""The siblings that are imported now, and the project's folder each belongs to."""
+
+
 class _Siblings:
     """A meta path finder for the modules beside a project's module."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._finder = FileFinder(str(root), (_Loader, [".py"]))
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is not None and str(self.root) not in "".join(map(str, path)):
+        """A module beside the project's, or below a package that is; None leaves the search to Python's own finders."""
+        folder = self.root if path is None else Path(next(iter(path), "/"))
+        if not folder.is_relative_to(self.root):
             return None
-        if path is None:
-            return self._finder.find_spec(name)
-        return FileFinder(str(next(iter(path))), (_Loader, [".py"])).find_spec(name, target)
+        spec = FileFinder(str(folder), (_Loader, [".py"])).find_spec(name, target)
+        if spec is None or spec.loader is None:  # a mere folder must not hide a package that is installed
+            return None
+        _imported[name] = self.root
+        return spec
 
 
 @contextmanager
@@ -53,7 +60,7 @@ def siblings_of(root: Path) -> Iterator[None]:
     Modules that another project left behind are forgotten first, so that two projects in one process never share a
     `processing`. What this one imports stays known, because torch looks classes up by their module's name.
     """
-    _forget(lambda file: not file.is_relative_to(root))
+    _forget(lambda home: home != root)
     finder = _Siblings(root)
     sys.meta_path.insert(0, finder)
     try:
@@ -107,7 +114,7 @@ def blaming(root: Path, what: str) -> Iterator[None]:
         yield
     except OnnxyardError as error:
         if isinstance(error, UserCodeError) and not error.where:
-            error.where = _place(error, root)
+            error.where = _place(error, root, inside_only=True)
         raise
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
@@ -134,13 +141,13 @@ def _told(error: BaseException, root: Path, what: str) -> UserCodeError:
     )
 
 
-def _place(error: BaseException, root: Path) -> str:
-    """`file.py:12 in function` of the last frame inside `root`; of the last frame of all where none is."""
+def _place(error: BaseException, root: Path, *, inside_only: bool = False) -> str:
+    """`file.py:12 in function` of the last frame inside `root`; else of the last frame of all, or nothing."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
-    if not frames:
+    if not inside and (inside_only or not frames):
         return ""
     frame = (inside or frames)[-1]
     name = Path(frame.filename).relative_to(root).as_posix() if inside else Path(frame.filename).name
@@ -148,11 +155,10 @@ def _place(error: BaseException, root: Path) -> str:
 
 
 def _forget(chosen: Callable[[Path], bool]) -> None:
-    """Let siblings whose file is chosen be imported anew; modules under a name of their own stay."""
-    for name, module in list(sys.modules.items()):
-        ours = isinstance(getattr(module, "__loader__", None), _Loader) and not name.startswith(UNIQUE)
-        if ours and chosen(Path(str(module.__file__))):
-            del sys.modules[name]
+    """Let the siblings of chosen folders be imported anew."""
+    for name in [name for name, home in _imported.items() if chosen(home)]:
+        del _imported[name]
+        sys.modules.pop(name, None)
 
 
 UNIQUE = "onnxyard_project_"

@@ -129,7 +129,7 @@ class StreamedSplit(Split):
 
     def take(self, rows: int | Sequence[int] | np.ndarray) -> Split:
         if isinstance(rows, int):
-            return Split(*next(self.batches(rows)))
+            return Split(*join([batch for batch, _ in zip(self.batches(rows), "1", strict=False)]))
         wanted = np.asarray(rows, dtype=np.int64)
         order, place = np.unique(wanted, return_inverse=True)
         kept = [batch for batch in self.part(order).batches(_BLOCK)]  # noqa: C416 - one line says it
@@ -176,7 +176,8 @@ def checked_batch(inputs: object, targets: object) -> Batch:
         array = values if isinstance(values, np.ndarray) else _as_array(name, values)
         if array.ndim == 0:
             raise UserCodeError(f"Input {name!r} is a single value; its first axis must be the rows.")
-        arrays[name] = array
+        # Serving hands text over as objects, so training gets it so too.
+        arrays[name] = array.astype(object) if array.dtype.kind in "UST" else array
     if not isinstance(targets, (np.ndarray, Sequence)):
         targets = _as_array("targets", targets)
     rows = {name: len(values) for name, values in arrays.items()}
@@ -199,7 +200,9 @@ def pick(targets: Targets, index: np.ndarray) -> Targets:
 
 
 def join(batches: Sequence[Batch]) -> Batch:
-    """Batches one after another, as one. Raises UserCodeError when their inputs do not fit together."""
+    """Batches one after another, as one. Raises UserCodeError when there is none, or they do not fit together."""
+    if not batches:
+        raise UserCodeError("A split is empty.")
     first = batches[0]
     if len(batches) == 1:
         return first

@@ -95,6 +95,12 @@ def _decode(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         raise ArtifactCorruptError(f"A tensor cannot be read: {error}.", where=str(path)) from error
 
 
+def protobuf_error() -> type[Exception]:
+    """The exception protobuf raises on bytes that are no message; in one place, because protobuf ships no types."""
+    kind: type[Exception] = DecodeError
+    return kind
+
+
 def _read_index(folder: Path) -> list[tuple[str, str, str, tuple[int, ...]]]:
     path = folder / INDEX
     try:

@@ -13,8 +13,9 @@ from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.project.evaluation import predict
 from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import FILE, Processing, load_processing
+from onnxyard.project.seeding import repeatable
+from onnxyard.runtimes.torch import load_fitted
 from onnxyard.stages.develop.golden import choose_rows, write_golden_set
-from onnxyard.stages.develop.source import load_source
 from onnxyard.stages.develop.weights import fit
 from onnxyard.tensors.dtypes import onnx_name
 
@@ -43,18 +44,22 @@ def run(request: DevelopRequest, workspace: Path, report: Report | None = None) 
     Raises:
         UserCodeError: the project's own code failed or returned the wrong thing.
     """
-    project = request.project
-    functions = project.functions()
+    develop = request.project.file.develop
+    request.project.functions()  # the module is loaded before torch is told how to compute: it is what imports torch
+    with repeatable(develop.seed, threads=develop.threads, deterministic=develop.deterministic):
+        return _develop(request.project, workspace, report)
+
+
+def _develop(project: Project, workspace: Path, report: Report | None) -> DevelopResult:
+    functions, develop = project.functions(), project.file.develop
     processing, processing_artifact = _processing(project, workspace / "processing")
     splits = functions.data()
     data_fingerprint, rows = fingerprint(splits)
     history = _History(report)
     framework = fit(project, functions, splits.changed(processing.before), _empty(workspace / "fitted"), history)
-    source = load_source(project, workspace / "fitted")
-    golden = splits.validation.take(
-        choose_rows(splits.validation, project.file.develop.golden_rows, project.file.develop.seed)
-    )
-    raw, answers = write_golden_set(_empty(workspace / "golden_set"), golden, processing, source)
+    source = load_fitted(project, workspace / "fitted")
+    golden = splits.validation.take(choose_rows(splits.validation, develop.golden_rows, develop.seed))
+    raw, answers = write_golden_set(_empty(workspace / "golden_set"), golden, processing, source.run)
     return DevelopResult(
         fitted=Artifact.of_folder(workspace / "fitted"),
         golden_set=Artifact.of_folder(workspace / "golden_set"),
@@ -64,7 +69,7 @@ def run(request: DevelopRequest, workspace: Path, report: Report | None = None) 
         data_fingerprint=data_fingerprint,
         rows=rows,
         history=tuple(history.steps),
-        quality=functions.metrics(*predict(splits.validation, processing, source)),
+        quality=functions.metrics(*predict(splits.validation, processing, source.run)),
     )
 
 

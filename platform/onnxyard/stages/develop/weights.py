@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.errors import UserCodeError
-from onnxyard.stages.develop.seeding import repeatable
+from onnxyard.runtimes.torch import FINISHED, WEIGHTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from onnxyard.project.functions import Functions
     from onnxyard.project.project import Project
     from onnxyard.project.protocols import Report
-
-TORCH_FILE = "weights.safetensors"
-ONNX_FILE = "model.onnx"
 
 
 def fit(project: Project, functions: Functions, splits: Splits, folder: Path, report: Report) -> str:
@@ -43,17 +40,16 @@ def fit(project: Project, functions: Functions, splits: Splits, folder: Path, re
     """
     develop = project.file.develop
     if project.file.project.onnx is not None:
-        shutil.copyfile(project.root / project.file.project.onnx, folder / ONNX_FILE)
+        shutil.copyfile(project.root / project.file.project.onnx, folder / FINISHED)
         return f"onnx {metadata.version('onnx')}"
-    with repeatable(develop.seed, threads=develop.threads, deterministic=develop.deterministic):
-        if develop.checkpoint is not None:
-            weights = _read_checkpoint(project.root / develop.checkpoint)
-        elif functions.has("train"):
-            weights = functions.train(splits, report).state_dict()
-        else:
-            weights = functions.model().state_dict()
-        _check(weights, functions)
-    _save(weights, folder / TORCH_FILE)
+    if develop.checkpoint is not None:
+        weights = _read_checkpoint(project.root / develop.checkpoint)
+    elif functions.has("train"):
+        weights = functions.train(splits, report).state_dict()
+    else:
+        weights = functions.model().state_dict()
+    _check(weights, functions)
+    _save(weights, folder / WEIGHTS)
     return f"torch {metadata.version('torch').partition('+')[0]}"
 
 
