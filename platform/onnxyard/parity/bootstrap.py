@@ -42,82 +42,77 @@ class Estimate:
     rows: int
 
 
-def failure_floor(rows: int, confidence: float) -> float:
-    """The largest failure share that `rows` rows without a failure cannot exclude: 1 - alpha ** (1 / rows)."""
-    return 1.0 - (1.0 - confidence) ** (1.0 / rows) if rows else 1.0
+@dataclass(frozen=True, slots=True, eq=False)
+class Resamples:
+    """Every metric of one model, on the rows as they are and on each resample of them.
+
+    Attributes:
+        observed: By metric, on all rows.
+        samples: By metric, float64 [resamples]; NaN where the metric is undefined on a resample.
+        rows: Number of rows.
+        seed: Of the drawing; resamples with equal seed, rows and number drew the same rows.
+    """
+
+    observed: dict[str, float]
+    samples: dict[str, np.ndarray]
+    rows: int
+    seed: int
+
+    def estimate(self, name: str, *, confidence: float) -> Estimate:
+        """The metric's bounds; NaN where it is undefined on every resample.
+
+        Args:
+            name: The metric's.
+            confidence: Of each one-sided bound, in (0, 1).
+
+        Raises:
+            ValueError: a confidence outside (0, 1).
+        """
+        value, samples = self.observed[name], self.samples[name]
+        floor = failure_floor(self.rows, confidence) if self._is_share(name) else 0.0
+        return _bounds(value, samples, self.rows, confidence, floor, limits=(0.0, 1.0))
+
+    def drop_to(self, after: Resamples, name: str, *, confidence: float) -> Estimate:
+        """How far a larger-is-better metric drops from this model to `after` (positive: `after` is worse).
+
+        Paired: each resample drew the same rows for both, so that what is hard about a row cancels and the bounds are
+        far tighter than those of two separate estimates.
+
+        Raises:
+            ValueError: the two did not draw the same rows, or a confidence outside (0, 1).
+        """
+        mine, theirs = self.samples[name], after.samples[name]
+        if (self.rows, self.seed, len(mine)) != (after.rows, after.seed, len(theirs)):
+            raise ValueError("the two models were not resampled on the same rows")
+        shares = self._is_share(name) and after._is_share(name)
+        floor = failure_floor(self.rows, confidence) if shares else 0.0
+        value = self.observed[name] - after.observed[name]
+        return _bounds(value, mine - theirs, self.rows, confidence, floor, limits=(-1.0, 1.0))
+
+    def _is_share(self, name: str) -> bool:
+        """Whether the metric lies in [0, 1] wherever it was seen."""
+        values = np.append(self.samples[name], self.observed[name])
+        values = values[~np.isnan(values)]
+        return bool(np.all((values >= 0.0) & (values <= 1.0)))
 
 
-def estimate(
-    metrics: Callable[[np.ndarray], dict[str, float]],
-    *,
-    rows: int,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """Bound every metric that `metrics` gives.
+def resample(
+    metrics: Callable[[np.ndarray], dict[str, float]], *, rows: int, resamples: int = RESAMPLES, seed: int = 0
+) -> Resamples:
+    """Compute `metrics` on all rows and on `resamples` draws of as many rows with replacement.
 
     Args:
-        metrics: Takes row numbers (int64, possibly repeated, at least one) and gives metrics by name. It sees
-            `arange(rows)` first. A resample it gives NaN for is left out of the quantiles; if all are, bounds are NaN.
+        metrics: Takes row numbers (int64 [rows], possibly repeated) and gives metrics by name. It sees
+            `arange(rows)` first; names that it does not give there are ignored later.
         rows: Number of rows; at least 1.
-        confidence: Of each one-sided bound, in (0, 1).
         resamples: How often rows are drawn.
-        seed: Of the drawing; the same seed gives the same bounds.
+        seed: Of the drawing.
 
     Raises:
-        ValueError: no rows, or a confidence outside (0, 1).
+        ValueError: no rows.
     """
-    observed, samples = _resample(metrics, rows, confidence, resamples, seed)
-    floor = failure_floor(rows, confidence)
-    bounded = {name: _within_unit(value, samples[name]) for name, value in observed.items()}
-    return {
-        name: _bound(value, samples[name], rows, confidence, floor if bounded[name] else 0.0, limits=(0.0, 1.0))
-        for name, value in observed.items()
-    }
-
-
-def estimate_drop(
-    before: Callable[[np.ndarray], dict[str, float]],
-    after: Callable[[np.ndarray], dict[str, float]],
-    *,
-    rows: int,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """Bound how far each metric drops from `before` to `after` (positive: `after` is worse), for larger-is-better ones.
-
-    Paired: each resample draws the same rows for both, so that what is hard about a row cancels and the bound is far
-    tighter than the difference of two separate ones. Arguments and errors as for `estimate`; metrics that only one
-    side gives are left out.
-    """
-    values: list[tuple[dict[str, float], dict[str, float]]] = []
-
-    def drop(chosen: np.ndarray) -> dict[str, float]:
-        first, second = before(chosen), after(chosen)
-        values.append((first, second))
-        return {name: first[name] - second[name] for name in first if name in second}
-
-    observed, samples = _resample(drop, rows, confidence, resamples, seed)
-    floor = failure_floor(rows, confidence)
-    bounded = {
-        name: all(_within_unit(side[name], np.empty(0)) for pair in values for side in pair if name in side)
-        for name in observed
-    }
-    return {
-        name: _bound(value, samples[name], rows, confidence, floor if bounded[name] else 0.0, limits=(-1.0, 1.0))
-        for name, value in observed.items()
-    }
-
-
-def _resample(
-    metrics: Callable[[np.ndarray], dict[str, float]], rows: int, confidence: float, resamples: int, seed: int
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     if rows < 1:
         raise ValueError("an estimate needs at least one row")
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence {confidence} is not between 0 and 1")
     observed = metrics(np.arange(rows))
     random = np.random.default_rng(seed)
     samples = {name: np.full(resamples, np.nan) for name in observed}
@@ -125,21 +120,23 @@ def _resample(
         for name, value in metrics(random.integers(0, rows, rows)).items():
             if name in samples:
                 samples[name][index] = value
-    return observed, samples
+    return Resamples(observed, samples, rows, seed)
 
 
-def _within_unit(observed: float, samples: np.ndarray) -> bool:
-    finite = samples[~np.isnan(samples)]
-    return bool(0.0 <= observed <= 1.0 and np.all((finite >= 0.0) & (finite <= 1.0)))
+def failure_floor(rows: int, confidence: float) -> float:
+    """The largest failure share that `rows` rows without a failure cannot exclude: 1 - alpha ** (1 / rows)."""
+    return 1.0 - (1.0 - confidence) ** (1.0 / rows)
 
 
-def _bound(
+def _bounds(
     observed: float, samples: np.ndarray, rows: int, confidence: float, floor: float, *, limits: tuple[float, float]
 ) -> Estimate:
-    finite = samples[~np.isnan(samples)]
-    if np.isnan(observed) or not len(finite):
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence {confidence} is not between 0 and 1")
+    defined = samples[~np.isnan(samples)]
+    if np.isnan(observed) or not len(defined):
         return Estimate(observed, float("nan"), float("nan"), rows)
-    low, high = (float(value) for value in np.quantile(finite, [1.0 - confidence, confidence]))
+    low, high = (float(value) for value in np.quantile(defined, [1.0 - confidence, confidence]))
     # The observed value itself always lies between the bounds, also where the bootstrap is biased.
     low, high = min(low, observed - floor), max(high, observed + floor)
     if floor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,10 @@ class ErrorReport:
     max_rel: float
     snr_db: float
     where: str = ""
+
+
+NOT_COMPARABLE = ErrorReport(math.inf, math.inf, math.inf, -math.inf)
+"""Stands for a comparison that could not be made at all; no threshold accepts it."""
 
 
 def compare(expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]) -> ErrorReport:
@@ -90,4 +94,4 @@ def _snr(signal: float, noise: float) -> float:
 
 
 def _apart(name: str) -> ErrorReport:
-    return ErrorReport(math.inf, math.inf, math.inf, -math.inf, name)
+    return replace(NOT_COMPARABLE, where=name)
