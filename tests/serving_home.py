@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -24,9 +24,6 @@ from onnxyard.project.processing import load_processing
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.settings import Settings
 from onnxyard.tensors.files import write_tensors
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ACTOR = "tests"
 FEATURES = 4

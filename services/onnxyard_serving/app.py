@@ -85,7 +85,12 @@ def _add_model_routes(app: FastAPI, replica: Replica) -> None:
         endpoint.serving(version)  # refused before its body is read
         body = await _read_body(request)
         loop = asyncio.get_running_loop()
-        content = await loop.run_in_executor(replica.workers, replica.inference.infer, endpoint, version, body)
+        try:
+            content = await loop.run_in_executor(replica.workers, replica.inference.infer, endpoint, version, body)
+        except OnnxyardError:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged and answered; raised, it would cost the client its connection
+            return _unexpected(error)
         return Response(content, media_type="application/json")
 
 
@@ -109,9 +114,14 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
-        request_id = uuid.uuid4().hex
-        logger.error("request %s failed unexpectedly: %s", request_id, type(error).__name__)  # uvicorn logs the trace
-        return Response(statuses.unexpected(request_id), HTTPStatus.INTERNAL_SERVER_ERROR, media_type=statuses.PROBLEM)
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> Response:
+    """Say nothing but an id; the log has the rest under it."""
+    request_id = uuid.uuid4().hex
+    logger.error("request %s failed unexpectedly", request_id, exc_info=error)
+    return Response(statuses.unexpected(request_id), HTTPStatus.INTERNAL_SERVER_ERROR, media_type=statuses.PROBLEM)
 
 
 async def _read_body(request: Request) -> bytes:
