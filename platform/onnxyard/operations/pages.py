@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from onnxyard.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
+AUDIT_LOOKBACK = 500
+"""Audit entries looked through for changes, among which a busy monitor records its windows."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointView:
     """An endpoint now, and how its traffic went.
@@ -68,27 +72,34 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The whole yard on one page."""
+    """The whole yard on one page.
+
+    Attributes:
+        endpoints: By name.
+        models: By name.
+        changes: The latest changes of state, newest first.
+    """
 
     endpoints: tuple[EndpointView, ...]
     models: tuple[ModelView, ...]
-    audit: tuple[AuditEntry, ...]
+    changes: tuple[AuditEntry, ...]
 
 
-def overview(unit_of_work: UnitOfWorkFactory, *, windows: int = 30, versions: int = 8, audit: int = 12) -> Overview:
+def overview(unit_of_work: UnitOfWorkFactory, *, windows: int = 30, versions: int = 8, changes: int = 12) -> Overview:
     """Read everything a page shows. Raises UnreachableError.
 
     Args:
         unit_of_work: The registry.
         windows: Most drift windows per endpoint.
         versions: Most versions per model, beside the live ones.
-        audit: Most audit entries.
+        changes: Most entries of the history; recorded windows are no change and have their own place.
     """
     with unit_of_work() as work:
         endpoints = tuple(_endpoint(work, name, windows) for name in work.deployments.endpoints())
         live = {(d.model, d.version) for endpoint in endpoints for d in endpoint.deployments}
         models = tuple(_model(work, name, live, versions) for name in work.versions.models())
-        return Overview(endpoints, tuple(m for m in models if m.versions), work.audit.entries(limit=audit))
+        entries = [e for e in work.audit.entries(limit=AUDIT_LOOKBACK) if e.action != "window.record"]
+        return Overview(endpoints, tuple(m for m in models if m.versions), tuple(entries[:changes]))
 
 
 def _endpoint(work: UnitOfWork, name: str, windows: int) -> EndpointView:
