@@ -125,7 +125,7 @@ def resample(
 
 def failure_floor(rows: int, confidence: float) -> float:
     """The largest failure share that `rows` rows without a failure cannot exclude: 1 - alpha ** (1 / rows)."""
-    return 1.0 - (1.0 - confidence) ** (1.0 / rows)
+    return float(1.0 - (1.0 - confidence) ** (1.0 / rows))
 
 
 def _bounds(

@@ -56,8 +56,8 @@ def count_flips(
         got = actual[name]
         if wanted.shape != got.shape or not wanted.ndim:
             raise ValueError(f"{name}: shapes {wanted.shape} and {got.shape} have no common rows")
-        differs = _differs(wanted, got, threshold).reshape(len(wanted), -1).any(axis=1)
-        flipped = differs if flipped is None else flipped | differs
+        differs = np.asarray(_differs(wanted, got, threshold).reshape(len(wanted), -1).any(axis=1))
+        flipped = differs if flipped is None else np.asarray(flipped | differs)
         if differs.sum() > most:
             most, where = int(differs.sum()), name
     return FlipReport(0, 0) if flipped is None else FlipReport(int(flipped.sum()), len(flipped), where)

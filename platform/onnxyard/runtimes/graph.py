@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import onnx
-from google.protobuf.message import DecodeError
 
 from onnxyard.errors import ArtifactCorruptError, UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.tensors.files import protobuf_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def read_graph(model_file: Path) -> Graph:
     """Read a model's structure. Raises ArtifactCorruptError (no model), UnsupportedModelError (not plain tensors)."""
     try:
         model = onnx.load(model_file, load_external_data=False)
-    except (OSError, DecodeError) as error:
+    except (OSError, protobuf_error()) as error:
         raise ArtifactCorruptError(f"This is not an ONNX file: {error}", where=str(model_file)) from error
     return describe_graph(model, where=str(model_file))
 

@@ -119,13 +119,17 @@ def _options(provider: str, threads: int) -> ort.SessionOptions:
 def _open(model_file: Path, provider: str, options: ort.SessionOptions) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(model_file, sess_options=options, providers=[provider])
-    except (ort_errors.InvalidProtobuf, ort_errors.NoSuchFile, ort_errors.NoModel) as error:
+    except (
+        ort_errors.InvalidArgument,  # "No graph was found in the protobuf", as in an empty file
+        ort_errors.InvalidProtobuf,
+        ort_errors.NoModel,
+        ort_errors.NoSuchFile,
+    ) as error:
         raise ArtifactCorruptError(
             f"ONNX Runtime cannot read the model: {_first_line(error)}", where=str(model_file)
         ) from error
     except (
         ort_errors.InvalidGraph,
-        ort_errors.InvalidArgument,
         ort_errors.NotImplemented,
         ort_errors.EPFail,
         ort_errors.Fail,

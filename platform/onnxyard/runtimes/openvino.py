@@ -104,11 +104,31 @@ class OpenVinoModel:
         try:
             request.infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})
             # The request reuses its output memory, so each answer is a copy.
-            return {spec.name: np.array(request.get_tensor(spec.name).data) for spec in self._signature.outputs}
+            outputs = {spec.name: np.array(request.get_tensor(spec.name).data) for spec in self._signature.outputs}
         except RuntimeError as error:
             raise UnsupportedModelError(
                 f"The model fails on inputs of the shapes {shapes_of(inputs)}: {_gist(error)}"
             ) from error
+        self._check_outputs(inputs, outputs)
+        return outputs
+
+    def _check_outputs(self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
+        """OpenVINO runs a Reshape to a fixed length on any other without a word and gives rows short or too many."""
+        lengths = {
+            axis: length
+            for spec in self._signature.inputs
+            for axis, length in zip(spec.shape, inputs[spec.name].shape, strict=True)
+        }
+        for spec in self._signature.outputs:
+            array = outputs[spec.name]
+            wanted = [lengths.get(axis, axis) for axis in spec.shape]
+            if len(wanted) != array.ndim or any(
+                isinstance(want, int) and want != got for want, got in zip(wanted, array.shape, strict=True)
+            ):
+                raise UnsupportedModelError(
+                    f"For inputs of the shapes {shapes_of(inputs)} the model gives {spec.name!r} the shape "
+                    f"{list(array.shape)} instead of {wanted}."
+                )
 
 
 def _gist(error: RuntimeError) -> str:

@@ -35,7 +35,8 @@ class RehearsalLimits:
     """What the child may use.
 
     Attributes:
-        memory_bytes: Address space beyond what the interpreter and the runtime hold before the model is opened.
+        memory_bytes: Address space beyond four times the model's files and what the interpreter and the runtime hold
+            before the model is opened.
         cpu_seconds: Processor time over all threads.
         wall_seconds: From start to report.
     """

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from onnxyard.ports.runtime import LoadedModel, Runtime
 
 
+_MEMORY_PER_FILE_BYTE = 4
+"""The parsed file, its weights, their packed copies and the external data mapped in: a large model may be large."""
+
+
 def main() -> None:
     """Do the task; say what happened in one JSON document."""
     task = json.load(sys.stdin)
     runtime = runtime_named(task["runtime"])
-    _limit(task["memory_bytes"], task["cpu_seconds"])
+    _limit(task["memory_bytes"] + _MEMORY_PER_FILE_BYTE * _size(Path(task["model_file"]).parent), task["cpu_seconds"])
     try:
         answer = _rehearse(task, runtime)
     except OnnxyardError as error:
@@ -41,7 +45,7 @@ def main() -> None:
             "facts": error.facts,
         }
     except MemoryError:
-        error_text = f"The model needs more than the {task['memory_bytes'] >> 20} MiB that a rehearsal allows."
+        error_text = f"The model needs more memory than a rehearsal allows ({task['memory_bytes'] >> 20} MiB)."
         answer = {
             "error": UnsupportedModelError.code,
             "detail": error_text,
@@ -71,6 +75,10 @@ def _rehearse(task: dict[str, object], runtime: Runtime) -> dict[str, object]:
     }
 
 
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
+
+
 def _limit(memory_bytes: int, cpu_seconds: int) -> None:
     held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
@@ -82,11 +90,19 @@ def _check_signature(recorded: object, model: LoadedModel, model_file: Path) -> 
     if recorded is None:
         return
     wanted = _signature(recorded)
-    if wanted != model.signature:
+    if _essence(wanted) != _essence(model.signature):
         raise UnsupportedModelError(
             f"The model's signature is not the recorded one: {model.signature} instead of {wanted}.",
             where=str(model_file),
         )
+
+
+def _essence(signature: Signature) -> list[list[tuple[str, str, tuple[int, ...]]]]:
+    """A signature without the names of its free axes, which an optimizer may change: they show as -1."""
+    return [
+        [(spec.name, spec.dtype, tuple(axis if isinstance(axis, int) else -1 for axis in spec.shape)) for spec in side]
+        for side in (signature.inputs, signature.outputs)
+    ]
 
 
 def _signature(document: object) -> Signature:
