@@ -81,8 +81,9 @@ def write_project(root: Path, template: Template) -> str:
         draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
         try:
             _fill(draft, template, name)
-            draft.chmod(0o755)  # mkdtemp makes it private
-            draft.replace(root)  # an empty folder gives way
+            root.mkdir(exist_ok=True)  # an empty one is kept: somebody may stand in it
+            for path in sorted(draft.iterdir(), key=lambda path: path.name == PROJECT_FILE):
+                path.replace(root / path.name)  # the project file last: without it there is no project
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
@@ -98,6 +99,9 @@ def _fill(folder: Path, template: Template, name: str) -> None:
     if name != template.value:
         path = folder / PROJECT_FILE
         text = path.read_text(encoding="utf-8")
-        path.write_text(
-            re.sub(rf'(?m)^(name|endpoint) = "{template.value}"', rf'\1 = "{name}"', text), encoding="utf-8"
+        named = re.sub(
+            rf'(?m)^(name|endpoint) = "{template.value}" *',
+            lambda found: f'{found[1]} = "{name}" '.ljust(len(found[0])),
+            text,
         )
+        path.write_text(named, encoding="utf-8")

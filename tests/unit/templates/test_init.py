@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from onnxyard.cli.exits import exit_code
+from onnxyard.cli.init import Template, write_project
+from onnxyard.cli.main import build
+from onnxyard.errors import ConflictError, InvalidRequestError
+from onnxyard.project.processing import check_imports
+from onnxyard.project.project import load_project
+
+FILES = {
+    Template.DIGITS: ["digits.py", "onnxyard.toml", "processing.py"],
+    Template.TABULAR: ["onnxyard.toml", "processing.py", "tabular.py"],
+}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("template", Template)
+def test_a_template_is_written_and_loads_clean(tmp_path, template):
+    root = tmp_path / "deep" / "Some Folder"
+    assert write_project(root, template) == template.value
+    assert names(root) == FILES[template]
+    assert names(root.parent) == ["Some Folder"]
+    project = load_project(root)
+    assert project.name == project.file.deploy.endpoint == template.value
+    check_imports(root / "processing.py")
+    assert all(project.functions().has(name) for name in ("data", "model", "train", "metrics"))
+
+
+@pytest.mark.parametrize("template", Template)
+def test_a_template_states_every_section(tmp_path, template):
+    write_project(tmp_path / "p", template)
+    text = (tmp_path / "p" / "onnxyard.toml").read_text()
+    for section in type(load_project(tmp_path / "p").file).model_fields:
+        assert f"[{section}" in text
+
+
+def test_the_folders_name_becomes_the_projects_where_it_is_one(tmp_path):
+    assert write_project(tmp_path / "my-digits", Template.DIGITS) == "my-digits"
+    project = load_project(tmp_path / "my-digits")
+    assert project.name == project.file.deploy.endpoint == "my-digits"
+    lines = (tmp_path / "my-digits" / "onnxyard.toml").read_text().splitlines()
+    assert lines[3].index("#") == lines[4].index("#")
+
+
+def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path):
+    inode = tmp_path.stat().st_ino
+    write_project(tmp_path, Template.DIGITS)
+    assert names(tmp_path) == FILES[Template.DIGITS]
+    assert tmp_path.stat().st_ino == inode
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ConflictError) as caught:
+        write_project(tmp_path, Template.DIGITS)
+    assert exit_code(caught.value) == 5
+    assert names(tmp_path) == ["mine.txt"]
+    with pytest.raises(InvalidRequestError):
+        write_project(tmp_path / "mine.txt", Template.DIGITS)
+
+
+def test_nothing_half_written_is_left_when_the_disk_fails(tmp_path, monkeypatch):
+    def full(*_args, **_keywords):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("onnxyard.cli.init.shutil.copytree", full)
+    with pytest.raises(Exception, match="No space") as caught:
+        write_project(tmp_path / "p", Template.DIGITS)
+    assert exit_code(caught.value) == 75
+    assert names(tmp_path) == []
+
+
+def test_the_command_says_what_comes_next(tmp_path):
+    run = CliRunner().invoke(build(), ["init", str(tmp_path / "a"), "--template", "tabular"])
+    assert run.exit_code == 0
+    assert "onnxyard run" in run.output
+    run = CliRunner().invoke(build(), ["init", str(tmp_path / "b"), "--json"])
+    assert json.loads(run.output)["files"] == FILES[Template.DIGITS]
