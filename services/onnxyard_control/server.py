@@ -1,0 +1,33 @@
+"""Running the control plane until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from onnxyard.bootstrap import Yard
+from onnxyard.cli.output import err
+from onnxyard.errors import ConflictError
+from onnxyard_control.app import create_app
+
+if TYPE_CHECKING:
+    from onnxyard.settings import Settings
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Answer until SIGINT or SIGTERM. Raises ConflictError when the port is in use."""
+    app = create_app(Yard(settings))
+    with _listen(host, port) as listener:
+        err.print(f"Control API  http://{host}:{listener.getsockname()[1]}")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConflictError(
+            f"Port {port} of {host} cannot be listened at: {error.strerror}.", remedy="Choose another with --port."
+        ) from error
