@@ -1,0 +1,46 @@
+"""Each heavy package is imported in one room, so that the room can be exchanged and the rest stays light."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOTS = ["platform", "flows", "services", "migrations", "dashboards"]
+ROOMS = {
+    "mlflow": ["platform/onnxyard/recording/"],
+    "evidently": ["services/onnxyard_monitoring/evidence.py"],
+    "prefect": ["flows/onnxyard_flows/"],
+    "sqlalchemy": ["platform/onnxyard/registry/", "migrations/onnxyard_migrations/"],
+    "alembic": ["migrations/onnxyard_migrations/"],
+    "fastapi": ["services/onnxyard_serving/", "services/onnxyard_control/", "dashboards/onnxyard_dashboard/"],
+    "torch": [
+        "platform/onnxyard/stages/develop/",
+        "platform/onnxyard/stages/export/",
+        "platform/onnxyard/runtimes/torch.py",
+        "platform/onnxyard/project/",
+        "platform/onnxyard/templates/",
+    ],
+    "openvino": ["platform/onnxyard/runtimes/openvino.py"],
+}
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [
+        node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    ]
+    return {name.partition(".")[0] for name in names}
+
+
+IMPORTS = {
+    path.relative_to(ROOT).as_posix(): imports(path) for root in ROOTS for path in sorted((ROOT / root).rglob("*.py"))
+}
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_a_heavy_package_stays_in_its_room(package):
+    users = [path for path, names in IMPORTS.items() if package in names]
+    assert users, f"nothing imports {package}: is it still a dependency?"
+    assert [path for path in users if not path.startswith(tuple(ROOMS[package]))] == []
