@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import sessionmaker
@@ -20,9 +21,11 @@ class SqlRegistry:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
+        # A command ends without closing; its idle connections are then said goodbye to, and not just dropped.
+        weakref.finalize(self, engine.dispose)
 
     def __call__(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._sessions())
+        return SqlUnitOfWork(self._sessions(info={"registry": self}))  # which lives as long as its units of work
 
     def close(self) -> None:
         """Give back all idle connections; the registry stays usable."""
