@@ -9,7 +9,10 @@ from onnxyard.project.project import load_project
 
 def test_siblings_can_be_imported_and_nothing_is_left_behind(write):
     root = write(
-        code="import layers\nfrom parts.head import SIZE\n\ndef metrics(t, o):\n    import late\n    return {'m': late.x}\n",
+        code=(
+            "import layers\nfrom parts.head import SIZE\n\n"
+            "def metrics(t, o):\n    import late\n    return {'m': late.x}\n"
+        ),
         layers_py="x = 1\n",
         late_py="x = 2.0\n",
     )

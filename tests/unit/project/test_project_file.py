@@ -68,14 +68,20 @@ def test_every_mistake_is_reported_at_once(write):
         "onnxyard.toml:5: [project] processing: there is no file 'procesing.py'; did you mean 'processing.py'?",
         "onnxyard.toml:8: [export] opset: expected an integer between 7 and 27, got 'twenty'",
         "onnxyard.toml:11: [optimize] metric: 'scor' has no threshold in [gates.quality]; did you mean 'score'?",
-        "onnxyard.toml:12: [optimize] recipes[0]: expected one of fp32, int8-qdq, int8-dynamic, got 'int8-qqdq'; "
-        "did you mean 'int8-qdq'?",
+        (
+            "onnxyard.toml:12: [optimize] recipes[0]: expected one of fp32, int8-qdq, int8-dynamic, got 'int8-qqdq'; "
+            "did you mean 'int8-qdq'?"
+        ),
         "onnxyard.toml:12: [optimize] recipes: 'fp32' must be among them: the others are compared with it",
-        "onnxyard.toml:15: [targets.cpu] provider: onnxruntime has no provider 'CPUExecutionProvide'; "
-        "did you mean 'CPUExecutionProvider'?",
+        (
+            "onnxyard.toml:15: [targets.cpu] provider: onnxruntime has no provider 'CPUExecutionProvide'; "
+            "did you mean 'CPUExecutionProvider'?"
+        ),
         "onnxyard.toml:16: [targets.cpu] thread: unknown key; did you mean 'threads'?",
-        "onnxyard.toml:20: [targets.vino] provider: openvino has no provider 'CPUExecutionProvider'; "
-        "there is AUTO, CPU, GPU, NPU",
+        (
+            "onnxyard.toml:20: [targets.vino] provider: openvino has no provider 'CPUExecutionProvider'; "
+            "there is AUTO, CPU, GPU, NPU"
+        ),
         "onnxyard.toml:23: [gates] p99_ms: expected a number above 0, got nan",
         "onnxyard.toml:24: [gates] max_flips: expected a number between 0 and 1, got 2",
         "onnxyard.toml:27: [gates.quality] score: expected a finite number, got '0.9'",

@@ -71,8 +71,8 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        what = str(error).strip().splitlines()[0]
+    except (SafetensorError, UnpicklingError, EOFError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        what = (str(error).strip() or "it is cut short").splitlines()[0]
         raise UserCodeError(
             f"The checkpoint is no plain state dict: {what}",
             where=path.name,
