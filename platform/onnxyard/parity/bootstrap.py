@@ -4,12 +4,19 @@ The bounds are percentiles of the bootstrap distribution (Efron & Tibshirani, An
 chapter 13): rows are drawn with replacement, the metric is computed anew, and the alpha and 1 - alpha quantiles of the
 results bound the true value from below and from above, each with confidence 1 - alpha.
 
-**The floor.** A sample that shows no error at all looks the same in every resample: the percentile interval collapses
-to a point and claims certainty, whether it has 10 rows or 10,000. But n rows without a failure cannot exclude that a
-share of up to 1 - alpha ** (1 / n) of all rows fails, the exact one-sided bound of Clopper and Pearson (Biometrika 26,
-1934, 404-413) for zero failures; for alpha = 0.05 it is about 3 / n, the "rule of three" (Hanley & Lippman-Hand, JAMA
-249, 1983, 1743-1745). A metric in [0, 1] loses at most that share when those rows go wholly wrong, so each bound is
-kept at least that far from the observed value. A metric outside [0, 1] has no such scale, and nothing is added to it.
+For a metric in [0, 1], two things are added, because a test split shows few errors or none, where the bare percentile
+promises too much. Counted exactly for shares of 0.80 to 0.99 in 30 to 540 rows, its 95 % bound holds in as few as 26 %
+of all samples; with both additions it holds in 95.1 % or more:
+
+- **The floor.** A sample without an error looks the same in every resample, so the percentiles collapse to a point and
+  claim certainty, whether it has 10 rows or 10,000. But n rows without a failure cannot exclude that a share of up to
+  1 - alpha ** (1 / n) of all rows fails: the exact one-sided bound for zero failures (Clopper & Pearson, Biometrika 26,
+  1934, 404-413), about 3 / n for alpha = 0.05, the "rule of three" (Hanley & Lippman-Hand, JAMA 249, 1983, 1743-1745).
+  Each bound is kept at least that far from the observed value.
+- **Two rows more.** A share moves in steps of 1 / n: a quantile of such steps falls short by up to one, and the skew of
+  a share close to 1 by up to another. The percentiles are moved outwards by two rows.
+
+A metric outside [0, 1] has no such scale; its percentiles stand as they are.
 """
 
 from __future__ import annotations
@@ -138,7 +145,9 @@ def _bounds(
         return Estimate(observed, float("nan"), float("nan"), rows)
     low, high = (float(value) for value in np.quantile(defined, [1.0 - confidence, confidence]))
     # The observed value itself always lies between the bounds, also where the bootstrap is biased.
-    low, high = min(low, observed - floor), max(high, observed + floor)
-    if floor:
-        low, high = max(low, limits[0]), min(high, limits[1])
+    if not floor:
+        return Estimate(observed, min(low, observed), max(high, observed), rows)
+    widening = 2 / rows if defined.min() < defined.max() else 0.0  # without spread the floor is exact
+    low, high = min(low - widening, observed - floor), max(high + widening, observed + floor)
+    low, high = max(low, limits[0]), min(high, limits[1])
     return Estimate(observed, low, high, rows)

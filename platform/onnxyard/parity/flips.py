@@ -56,7 +56,8 @@ def count_flips(
         got = actual[name]
         if wanted.shape != got.shape or not wanted.ndim:
             raise ValueError(f"{name}: shapes {wanted.shape} and {got.shape} have no common rows")
-        differs = np.asarray(_differs(wanted, got, threshold).reshape(len(wanted), -1).any(axis=1))
+        places = _differs(wanted, got, threshold)
+        differs = np.asarray(places.any(axis=tuple(range(1, places.ndim))))
         flipped = differs if flipped is None else np.asarray(flipped | differs)
         if differs.sum() > most:
             most, where = int(differs.sum()), name
