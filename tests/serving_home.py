@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from onnxyard.bootstrap import Yard
+from onnxyard.artifacts.local import LocalArtifactStore
+from onnxyard.delivery.onnxyard_serving import OnnxyardServing
 from onnxyard.lifecycle.lineage import Lineage
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.lifecycle.version import ArtifactRole, ModelVersion, VersionArtifact, VersionDraft, VersionStatus
@@ -21,9 +24,13 @@ from onnxyard.operations.register import register
 from onnxyard.profile.layout import Layout
 from onnxyard.profile.reference import write_reference
 from onnxyard.project.processing import load_processing
+from onnxyard.registry.database import SqlRegistry, open_registry
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.settings import Settings
 from onnxyard.tensors.files import write_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ACTOR = "tests"
 FEATURES = 4
@@ -78,9 +85,15 @@ class ServingHome:
         return {"ONNXYARD_HOME": str(self.home), **database}
 
     @property
-    def yard(self) -> Yard:
-        """The home, opened anew."""
-        return Yard(self.settings)
+    def store(self) -> LocalArtifactStore:
+        """Its artifact store."""
+        return LocalArtifactStore(self.settings.artifacts)
+
+    @contextmanager
+    def registry(self) -> Iterator[SqlRegistry]:
+        """Its registry, opened for a block."""
+        with closing(open_registry(self.settings.database_url)) as opened:
+            yield opened
 
     def add_scaled(self, factor: int, *, model: str = "scale", expected_shift: float = 0.0) -> ModelVersion:
         """A version that answers `scaled(x, factor)` and the row's `label`, half by its processing, half by its graph.
@@ -161,9 +174,8 @@ class ServingHome:
         if expected_shift:
             outputs = {name: values + np.float32(expected_shift) for name, values in outputs.items()}
         write_tensors(made[ArtifactRole.REFERENCE] / "expected-cpu", outputs)
-        yard = self.yard
         artifacts = tuple(
-            VersionArtifact(role, "cpu" if role is ArtifactRole.MODEL else "", yard.store.put(folder))
+            VersionArtifact(role, "cpu" if role is ArtifactRole.MODEL else "", self.store.put(folder))
             for role, folder in made.items()
             if folder.is_dir()
         )
@@ -178,19 +190,20 @@ class ServingHome:
             candidates=(),
             gates=(),
         )
-        return register(yard.unit_of_work, draft, actor=ACTOR, now=datetime.now(UTC))
+        with self.registry() as registry:
+            return register(registry, draft, actor=ACTOR, now=datetime.now(UTC))
 
     def promote(self, model: str, version: int, *, endpoint: str | None = None) -> int:
         """Make a version live; the endpoint's new generation."""
-        yard = self.yard
-        done = promote(
-            yard.unit_of_work,
-            yard.deployment_target,
-            model=model,
-            version=version,
-            endpoint=endpoint,
-            actor=ACTOR,
-            reason="a test",
-            now=datetime.now(UTC),
-        )
+        with self.registry() as registry:
+            done = promote(
+                registry,
+                OnnxyardServing(),
+                model=model,
+                version=version,
+                endpoint=endpoint,
+                actor=ACTOR,
+                reason="a test",
+                now=datetime.now(UTC),
+            )
         return done.generation

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 << 20
+UPLOAD_SECONDS = 60
+"""A body that takes longer to arrive is given up."""
 MODEL = "/v2/models/{model}"
 VERSION = MODEL + "/versions/{version}"
 
@@ -144,10 +146,13 @@ async def _read_body(request: Request) -> bytes:
         raise too_large
     body = bytearray()
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY_BYTES:
-                raise too_large
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_BODY_BYTES:
+                    raise too_large
+    except TimeoutError:
+        raise InvalidRequestError(f"The body did not arrive within {UPLOAD_SECONDS} s.") from None
     except ClientDisconnect:
         raise InvalidRequestError("The client went away before its body was read.") from None
     return bytes(body)

@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from onnxyard.artifacts.staging import storage_errors
 from onnxyard.errors import ArtifactCorruptError, ConflictError, InvalidRequestError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard_serving.assignment import Assignment
@@ -64,19 +65,14 @@ class ReplicaCache:
 
         Raises:
             ConflictError: as many replicas as there may be live already.
+            InvalidRequestError, StorageFullError: the folder cannot be written.
         """
         host = socket.gethostname()
         for number in range(1, MAX_REPLICAS + 1):
             name = f"{host}-{number}"
-            folder = replicas / name
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                continue
-            return cls(name, folder, lock)
+            lock = _try_lock(replicas / name)
+            if lock is not None:
+                return cls(name, replicas / name, lock)
         raise ConflictError(f"{MAX_REPLICAS} replicas serve this home already.", where=str(replicas))
 
     def release(self) -> None:
@@ -108,19 +104,24 @@ class ReplicaCache:
         return self._path(digest)
 
     def remember(self, endpoint: Remembered) -> None:
-        """Keep as the endpoint's last good state, and forget artifacts that none needs any more."""
-        self._remembered[endpoint.assignment.endpoint] = endpoint
+        """Keep as the endpoint's last good state, and forget artifacts that none needs any more.
+
+        Raises StorageFullError; then the state before is still the one that is kept.
+        """
+        remembered = {**self._remembered, endpoint.assignment.endpoint: endpoint}
         entries = [
             {"assignment": each.assignment.document(), "runtime": each.runtime, "precision": each.precision}
-            for each in self._remembered.values()
+            for each in remembered.values()
         ]
         draft = self._folder / f".{STATE}.part"
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(entries, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._folder / STATE)
-        needed = {digest for each in self._remembered.values() for digest in each.assignment.digests}
+        with storage_errors(self._folder):
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(entries, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._folder / STATE)
+        self._remembered = remembered
+        needed = {digest for each in remembered.values() for digest in each.assignment.digests}
         for folder in (self._folder / "artifacts").iterdir():
             if folder.name not in needed:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -147,3 +148,16 @@ class ReplicaCache:
             return folder.is_dir() and Artifact.of_folder(folder).digest == digest
         except (InvalidRequestError, OSError):  # an empty folder, a link, or a disk that fails: not the artifact
             return False
+
+
+def _try_lock(folder: Path) -> int | None:
+    """The descriptor of the folder's lock, now ours; None where another process holds it."""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onnxyard.ports.unit_of_work import UnitOfWorkFactory
+    from onnxyard.registry.database import SqlRegistry
     from onnxyard.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Replica:
         self._cache = ReplicaCache.claim(settings.replicas)
         self.name = self._cache.name
         self.endpoints = Endpoints()
+        self._database_url = settings.database_url
+        self._registry: SqlRegistry | None = None
         self._log = SqlitePredictionLog(settings.predictions)
         self.journal = Journal(self._log, writer=f"{self.name}/{uuid.uuid4().hex[:8]}")
         self.inference = Inference(self.journal, now=_now)
@@ -55,7 +58,7 @@ class Replica:
         self.follower = Follower(
             endpoints=self.endpoints,
             loader=Loader(self._cache, LocalArtifactStore(settings.artifacts), OnnxRuntime()),
-            open_registry=lambda: _open_registry(settings.database_url),
+            open_registry=self._open_registry,
             replica=self.name,
             url=url,
             names=names,
@@ -80,13 +83,15 @@ class Replica:
         self.workers.shutdown()
         self.journal.close()
         self._log.close()
+        if self._registry is not None:
+            self._registry.close()
         self._cache.release()
 
+    def _open_registry(self) -> UnitOfWorkFactory:
+        from onnxyard.registry.database import open_registry  # noqa: PLC0415 - not needed to answer from the cache
 
-def _open_registry(database_url: str) -> UnitOfWorkFactory:
-    from onnxyard.registry.database import open_registry  # noqa: PLC0415 - not needed to answer from the cache
-
-    return open_registry(database_url)
+        self._registry = open_registry(self._database_url)
+        return self._registry
 
 
 def _now() -> datetime:

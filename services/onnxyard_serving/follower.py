@@ -36,7 +36,7 @@ STOP_SECONDS = 5.0
 
 
 class Follower:
-    """Keeps a replica's endpoints at the registry's generation.
+    """Keeps a replica's endpoints at the registry's generation. Champions answer; other roles are not loaded yet.
 
     Args:
         endpoints: The replica's endpoints; this thread is their only writer.
@@ -79,6 +79,8 @@ class Follower:
         """When the registry last answered (UTC)."""
         self.failure = ""
         """Why the registry cannot be followed at present; empty while it can."""
+        self.unreported = ""
+        """Why this replica's last report could not be written; empty where it was."""
         for name in self._names:
             endpoints.known(name).message = "The registry was not asked yet."
 
@@ -114,7 +116,8 @@ class Follower:
             except OnnxyardError as error:
                 self._lost(error.detail)
             except Exception as error:  # the thread must outlive whatever it meets, and say so
-                logger.exception("following the registry failed")
+                if not self.failure:
+                    logger.exception("following the registry failed")
                 self._lost(f"{type(error).__name__}: {error}")
             self.first_pass.set()
             self._stop.wait(self._poll_seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
@@ -207,5 +210,16 @@ class Follower:
         when, last = self._reported.get(endpoint.name, (0.0, None))
         news = last is None or replace(said, seen_at=last.seen_at) != last
         if news or time.monotonic() - when >= HEARTBEAT_SECONDS:
-            replicas.report(self._registry, said)
-            self._reported[endpoint.name] = (time.monotonic(), said)
+            self._send(self._registry, said)
+
+    def _send(self, registry: UnitOfWorkFactory, said: ReplicaReport) -> None:
+        """Write a report. A registry that can be read but not written is followed all the same."""
+        try:
+            replicas.report(registry, said)
+        except OnnxyardError as error:
+            if not self.unreported:
+                logger.warning("this replica cannot report: %s", error)
+            self.unreported = error.detail
+        else:
+            self.unreported = ""
+            self._reported[said.endpoint] = (time.monotonic(), said)

@@ -25,6 +25,8 @@ def readiness(replica: Replica) -> dict[str, Any]:
     }
     if follower.failure:
         registry["message"] = f"{follower.failure} Serving the last good state."
+    if follower.unreported:
+        registry["unreported"] = follower.unreported
     log: dict[str, Any] = {"dropped": replica.journal.dropped}
     if replica.journal.failure:
         log["message"] = replica.journal.failure

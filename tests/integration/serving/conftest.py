@@ -41,6 +41,8 @@ def release(replica):
     """Let go of a replica whose threads were never started."""
     replica.workers.shutdown()
     replica._log.close()
+    if replica._registry is not None:
+        replica._registry.close()
     replica._cache.release()
 
 

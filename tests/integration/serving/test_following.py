@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from onnxyard.errors import NotFoundError, StorageFullError, TransientError
+from onnxyard.errors import InvalidRequestError, NotFoundError, StorageFullError, TransientError
 from onnxyard.lifecycle.deployment import ReplicaState
 from onnxyard.lifecycle.version import ArtifactRole
 from onnxyard_serving import follower as followers
@@ -23,14 +23,14 @@ def answer_of(replica, endpoint="scale"):
 
 
 def report_of(home, endpoint="scale"):
-    with home.yard.unit_of_work() as work:
+    with home.registry() as registry, registry() as work:
         [said] = work.replicas.of_endpoint(endpoint)
     return said
 
 
 def corrupt(home, digest, name):
     """Flip one byte of an artifact's file in the store."""
-    [file] = [file for file in home.yard.store.manifest(digest).files if file.path == name]
+    [file] = [file for file in home.store.manifest(digest).files if file.path == name]
     blob = home.settings.artifacts / "blobs" / file.sha256[:2] / file.sha256
     content = bytearray(blob.read_bytes())
     content[len(content) // 2] ^= 1
@@ -109,7 +109,7 @@ def test_one_flipped_byte_is_refused_and_quarantined(home, serving_one, role, na
     assert "corrupt" in said.message
     assert list((home.settings.artifacts / "quarantine").iterdir())
     with pytest.raises(NotFoundError):
-        home.yard.store.manifest(artifact.artifact.digest)
+        home.store.manifest(artifact.artifact.digest)
     document = readiness(serving_one)
     assert document["ready"]
     assert document["endpoints"]["scale"]["state"] == "refused"
@@ -264,3 +264,40 @@ def test_a_lost_store_does_not_touch_what_is_loaded(home, serving_one):
     shutil.rmtree(home.settings.artifacts)
     serving_one.follower.follow()
     np.testing.assert_array_equal(answer_of(serving_one), scaled(X, 1))
+
+
+def test_a_registry_that_cannot_be_written_is_followed_all_the_same(home, serving_one, monkeypatch):
+    def full(*_):
+        raise StorageFullError("No space is left for the registry.")
+
+    home.add_scaled(2)
+    home.promote("scale", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(followers.replicas, "report", full)
+        serving_one.follower.follow()
+    np.testing.assert_array_equal(answer_of(serving_one), scaled(X, 2))
+    assert readiness(serving_one)["registry"]["unreported"] == "No space is left for the registry."
+    serving_one.follower.follow()
+    assert report_of(home).generation == 2
+    assert "unreported" not in readiness(serving_one)["registry"]
+
+
+def test_a_state_that_cannot_be_remembered_is_not_served(home, serving_one, monkeypatch):
+    def full(*_):
+        raise StorageFullError("No space is left.")
+
+    home.add_scaled(2)
+    home.promote("scale", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(serving_one._cache, "remember", full)
+        serving_one.follower.follow()
+    np.testing.assert_array_equal(answer_of(serving_one), scaled(X, 1))
+    serving_one.follower.follow()
+    np.testing.assert_array_equal(answer_of(serving_one), scaled(X, 2))
+
+
+def test_a_folder_that_cannot_be_written_is_told(home, new_replica):
+    home.settings.home.mkdir(parents=True)
+    home.settings.replicas.write_text("in the way")
+    with pytest.raises((InvalidRequestError, StorageFullError), match="cannot be written"):
+        new_replica()

@@ -193,6 +193,17 @@ def test_a_body_that_grows_too_large_is_refused(service, monkeypatch):
     connection.close()
 
 
+def test_a_body_that_never_ends_is_given_up(service, monkeypatch):
+    monkeypatch.setattr(app, "UPLOAD_SECONDS", 0.2)
+    connection = http.client.HTTPConnection(urlsplit(service[1]).netloc, timeout=10)
+    connection.putrequest("POST", INFER)
+    connection.putheader("Content-Length", "100")
+    connection.endheaders(b"{")
+    answer = connection.getresponse()
+    check_problem((answer.status, answer.headers, json.loads(answer.read())), 400, "did not arrive")
+    connection.close()
+
+
 def test_an_unexpected_error_tells_nothing(service, client, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("the secret")
