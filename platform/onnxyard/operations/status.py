@@ -11,7 +11,7 @@ from onnxyard.lifecycle.window import Window
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from onnxyard.ports.unit_of_work import UnitOfWorkFactory
+    from onnxyard.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,19 @@ class EndpointStatus:
 def endpoints(unit_of_work: UnitOfWorkFactory) -> tuple[EndpointStatus, ...]:
     """Every endpoint, by name. Raises UnreachableError."""
     with unit_of_work() as work:
-        return tuple(
-            EndpointStatus(
-                endpoint=endpoint,
-                generation=work.deployments.generation(endpoint),
-                deployments=work.deployments.current(endpoint),
-                replicas=work.replicas.of_endpoint(endpoint),
-                last_window=next(iter(work.windows.of_endpoint(endpoint, limit=1)), None),
-            )
-            for endpoint in work.deployments.endpoints()
-        )
+        return tuple(_endpoint(work, endpoint) for endpoint in work.deployments.endpoints())
+
+
+def _endpoint(work: UnitOfWork, endpoint: str) -> EndpointStatus:
+    deployments = work.deployments.current(endpoint)
+    return EndpointStatus(
+        endpoint=endpoint,
+        # Of what was read, and not read again: somebody may deploy between two reads.
+        generation=max((d.generation for d in deployments), default=0),
+        deployments=deployments,
+        replicas=work.replicas.of_endpoint(endpoint),
+        last_window=next(iter(work.windows.of_endpoint(endpoint, limit=1)), None),
+    )
 
 
 def live_at(unit_of_work: UnitOfWorkFactory, endpoint: str, at: datetime) -> tuple[Deployment, ...]:

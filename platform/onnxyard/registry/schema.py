@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
 
-from onnxyard.errors import ConflictError, UnreachableError
+from onnxyard.errors import ConflictError, StorageFullError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,10 @@ def _alone(lock: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("w")
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFullError(
+                "No space is left for the registry.", where=str(lock.parent), remedy="Free some space and repeat."
+            ) from error
         raise UnreachableError(
             f"The registry's folder cannot be written: {error.strerror}.",
             where=str(lock.parent),

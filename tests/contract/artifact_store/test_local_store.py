@@ -167,6 +167,6 @@ def test_many_may_put_the_same_at_once(root: Path, folder: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         digests = {a.digest for a in pool.map(lambda _: LocalArtifactStore(root).put(folder), range(16))}
     assert len(digests) == 1
-    assert LocalArtifactStore(root).verify(digests.pop())
+    LocalArtifactStore(root).verify(digests.pop())
     assert len(list(root.glob("blobs/*/*"))) == 2
     assert not (root / "quarantine").exists()

@@ -206,24 +206,57 @@ def test_an_unreachable_server_is_told(onnxyard: Command, monkeypatch: pytest.Mo
     assert "secret" not in stderr
 
 
-def test_promotion_succeeds_while_mlflow_is_away(home: Path, registry: SqlRegistry) -> None:
-    register(registry, sample_draft(key="d", mlflow_model_version="1"), actor="ann@host", now=NOON)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        mlflow = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        command = "from onnxyard.cli.main import main; main()"
-        ran = subprocess.run(
-            [sys.executable, "-c", command, "promote", "digits@4", "--home", str(home), "--json"],
-            env={**os.environ, "ONNXYARD_MLFLOW_TRACKING_URI": mlflow},
+LOGGED = """
+import sys
+from pathlib import Path
+from mlflow import MlflowClient
+from onnxyard.bootstrap import Yard
+from onnxyard.settings import Settings
+settings = Settings.read(home=Path(sys.argv[1]))
+Yard(settings).recorder.check()
+client = MlflowClient(settings.mlflow_tracking_uri, settings.mlflow_tracking_uri)
+if sys.argv[2] == "log":
+    client.create_registered_model("digits")
+    for number in (1, 2):
+        client.create_model_version("digits", source=f"mlflow-artifacts:/digits/{number}")
+else:
+    print(client.get_model_version_by_alias("digits", "champion").version)
+"""
+
+
+def test_promotion_succeeds_while_mlflow_is_away_and_the_alias_follows(home: Path, registry: SqlRegistry) -> None:
+    def child(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-    told = document((ran.returncode, ran.stdout, ran.stderr))
+
+    def promote(version: str, **environment: str) -> tuple[dict[str, object], str]:
+        command = "from onnxyard.cli.main import main; main()"
+        ran = child(command, "promote", version, "--home", str(home), "--json", **environment)
+        return document((ran.returncode, ran.stdout, ran.stderr)), ran.stderr
+
+    def waiting() -> list[int]:
+        with registry() as work:
+            return [message.attempts for message in work.outbox.pending(topic="mlflow.alias")]
+
+    for number in "12":
+        draft = sample_draft(key=f"logged {number}", mlflow_model_version=number)
+        register(registry, draft, actor="ann@host", now=NOON)
+    logged = child(LOGGED, str(home), "log")
+    assert logged.returncode == 0, logged.stderr
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        away = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        told, stderr = promote("digits@4", ONNXYARD_MLFLOW_TRACKING_URI=away)
     assert (told["version"], told["changed"], told["alias_pending"]) == (4, True, True)
-    assert "MLflow's alias will follow" in ran.stderr
-    with registry() as work:
-        (waiting,) = work.outbox.pending(topic="mlflow.alias")
-    assert waiting.attempts == 1
-    assert waiting.last_error
+    assert "MLflow's alias will follow" in stderr
+    assert waiting() == [1]
+    told, stderr = promote("digits@5")
+    assert (told["version"], told["alias_pending"]) == (5, False), stderr
+    assert waiting() == []
+    assert child(LOGGED, str(home), "look").stdout == "2\n"
