@@ -58,6 +58,9 @@ def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
 def _source(document: Mapping[str, Any]) -> Iterator[Problem]:
     if _text(document, "project", "onnx") and _text(document, "develop", "checkpoint"):
         yield ("develop", "checkpoint"), "a finished [project] onnx file needs no checkpoint; leave one of them out"
+    outputs = [output for output in _list(document, "project", "outputs") if isinstance(output, str)]
+    for output in sorted({output for output in outputs if outputs.count(output) > 1}):
+        yield ("project", "outputs"), f"{output!r} stands there more than once"
     for name, columns in _table(document, "project", "columns").items():
         texts = [column for column in columns if isinstance(column, str)] if isinstance(columns, list) else []
         twice = sorted({column for column in texts if texts.count(column) > 1})

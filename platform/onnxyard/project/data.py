@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxyard.errors import UserCodeError
-from onnxyard.project.split import Batch, Batches, Change, Split, StreamedSplit, join_targets
+from onnxyard.project.split import Batch, Batches, Change, Split, StreamedSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ class Splits:
         missing = [name for name in NAMES if name not in self._splits]
         if not missing:
             return self
-        parts = divide(_strata(self.train), {name: SHARES[name] for name in missing}, seed)
+        parts = divide(class_of_rows(self.train), {name: SHARES[name] for name in missing}, seed)
         empty = [name for name, rows in parts.items() if len(rows) == 0]
         if empty:
             raise UserCodeError(
@@ -88,13 +88,20 @@ class Splits:
         made = {name: self.train.part(rows) for name, rows in parts.items()}
         return Splits(**{**self._splits, **made})
 
+    def without(self, name: str) -> Splits:
+        """The same without one of them (not `train`)."""
+        return Splits(**{kept: split for kept, split in self._splits.items() if kept != name})
+
     def changed(self, change: Change) -> Splits:
         """All splits with their inputs changed, as through `preprocess`."""
         return Splits(**{name: split.changed(change) for name, split in self._splits.items()})
 
     def _get(self, name: str) -> Split:
         if name not in self._splits:
-            raise UserCodeError(f"There is no {name} split.", remedy=f"Return Splits(train=..., {name}=...) from data.")
+            raise UserCodeError(
+                f"There is no {name} split here.",
+                remedy="`train` is not given the test split, which is kept for the gates; `data` may give any of them.",
+            )
         return self._splits[name]
 
 
@@ -124,12 +131,18 @@ def divide(strata: np.ndarray, shares: dict[str, float], seed: int) -> dict[str,
     return parts
 
 
-def _strata(split: Split) -> np.ndarray:
-    """The class of each row where targets are 1-D integers; one stratum for all otherwise."""
-    targets = join_targets([batch.targets for batch in split.batches(_BLOCK)] or [np.zeros(0, dtype=np.int64)])
-    if isinstance(targets, np.ndarray) and targets.ndim == 1 and targets.dtype.kind in "iub":
-        return np.unique(targets, return_inverse=True)[1]
-    return np.zeros(len(targets), dtype=np.int64)
+def class_of_rows(split: Split) -> np.ndarray:
+    """The class of each row, numbered from 0, where targets are 1-D integers; 0 for all otherwise.
+
+    Other targets (the masks of images, say) pass by and are not kept in memory.
+    """
+    rows, labels = 0, []
+    for batch in split.batches(_BLOCK):
+        rows += len(batch.targets)
+        if isinstance(batch.targets, np.ndarray) and batch.targets.ndim == 1 and batch.targets.dtype.kind in "iub":
+            labels.append(batch.targets)
+    found = np.concatenate(labels) if labels else np.zeros(0, dtype=np.int64)
+    return np.unique(found, return_inverse=True)[1] if len(found) == rows else np.zeros(rows, dtype=np.int64)
 
 
 _BLOCK = 1024

@@ -10,10 +10,10 @@ import numpy as np
 from onnxyard.errors import UserCodeError
 from onnxyard.lifecycle.digest import digest_of
 from onnxyard.project.checks import check_batch, layout_of
-from onnxyard.tensors.dtypes import onnx_name
 
 if TYPE_CHECKING:
     from onnxyard.project.data import Splits
+    from onnxyard.project.protocols import Targets
     from onnxyard.project.split import Split
 
 _ROWS = 1024
@@ -38,7 +38,7 @@ def fingerprint(splits: Splits) -> tuple[str, dict[str, int]]:
 def _of_split(name: str, split: Split) -> dict[str, object]:
     layout: dict[str, tuple[str, tuple[int, ...]]] | None = None
     inputs: dict[str, Any] = {}
-    targets = hashlib.sha256()
+    targets = _Targets()
     for batch in split.batches(_ROWS):
         found = layout_of(batch.inputs)
         if layout is None:
@@ -47,32 +47,62 @@ def _of_split(name: str, split: Split) -> dict[str, object]:
             raise UserCodeError(f"The inputs of the {name} split change from one batch to the next: {layout}, {found}.")
         check_batch(name, batch.inputs)
         for key, values in batch.inputs.items():
-            _feed(inputs[key], values)
-        for target in batch.targets:
-            _feed(targets, target)
+            if values.dtype.kind == "O":
+                for text in values.ravel().tolist():
+                    _feed(inputs[key], text)
+            else:
+                inputs[key].update(np.ascontiguousarray(values).tobytes())
+        targets.feed(batch.targets)
     return {
         "inputs": {key: [*(layout or {})[key], digest.hexdigest()] for key, digest in inputs.items()},
-        "targets": targets.hexdigest(),
+        "targets": targets.digest.hexdigest(),
     }
 
 
+class _Targets:
+    """Digests targets so that the sizes of batches leave no trace: an array's type and row shape are told once."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self._header = b""
+
+    def feed(self, targets: Targets) -> None:
+        if not isinstance(targets, np.ndarray) or targets.dtype.kind in "OUST":
+            for target in targets:
+                _feed(self.digest, target)
+            return
+        header = f"{targets.dtype.str}{targets.shape[1:]}".encode()
+        if header != self._header:
+            self.digest.update(header)
+            self._header = header
+        self.digest.update(np.ascontiguousarray(targets).tobytes())
+
+
 def _feed(digest: Any, value: Any) -> None:  # noqa: ANN401 - hashlib names no type; a target may be anything
-    """Add a value to a digest."""
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "OUST":
-        # Row by row the bytes of a batch are those of the whole, so batch sizes leave no trace.
-        digest.update(np.ascontiguousarray(value).tobytes())
+    """Add one value with its kind and length, so that no two values add the same bytes.
+
+    Raises:
+        UserCodeError: the value has no content that could be digested.
+    """
+    if value is None:
+        digest.update(b"none")
     elif isinstance(value, (str, bytes)):
         raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-        digest.update(len(raw).to_bytes(8, "little") + raw)
+        digest.update(type(value).__name__.encode() + len(raw).to_bytes(8, "little") + raw)
     elif isinstance(value, dict):
-        for key in sorted(value):
-            _feed(digest, str(key))
-            _feed(digest, value[key])
-    elif isinstance(value, (list, tuple, np.ndarray)):
+        _feed(digest, [[str(key), value[key]] for key in sorted(value, key=str)])
+    elif isinstance(value, (list, tuple)):
+        digest.update(b"list" + len(value).to_bytes(8, "little"))
         for item in value:
             _feed(digest, item)
-    elif isinstance(value, (bool, int, float, np.generic)):
-        array = np.asarray(value)
-        digest.update(f"{onnx_name(array.dtype)}:".encode() + array.tobytes())
     else:
-        _feed(digest, repr(value))
+        array = np.asarray(value)  # numbers, arrays, and what can be seen as one, as a torch tensor
+        if array.dtype.kind not in "OUST":
+            digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        elif array.ndim:
+            _feed(digest, array.tolist())
+        else:
+            raise UserCodeError(
+                f"Targets hold a {type(value).__name__}, whose content cannot be told.",
+                remedy="Use numbers, texts, arrays, and lists or dicts of them.",
+            )

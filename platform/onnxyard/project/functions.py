@@ -76,7 +76,7 @@ class Functions:
         """The fitted module. Raises UserCodeError when `train` is missing, raised, or returned no torch.nn.Module.
 
         Args:
-            splits: With inputs that have been through `preprocess`.
+            splits: With inputs that have been through `preprocess`; without the test split.
             report: Takes the metrics of each step.
         """
         return self._module("train", splits, dict(self.config), report)
@@ -118,7 +118,7 @@ class Functions:
         if not callable(function):
             raise UserCodeError(
                 f"The project has no function {name!r}.",
-                where=str(self.module.__file__),
+                where=Path(str(self.module.__file__)).relative_to(self.root).as_posix(),
                 remedy=f"Define `def {_SHAPES[name]}` there.",
             )
         with siblings_of(self.root), blaming(self.root, f"{name} raised"):
@@ -129,8 +129,9 @@ class Functions:
 
     def _where(self, name: str) -> str:
         code = getattr(getattr(self.module, name), "__code__", None)
-        file = str(self.module.__file__)
-        return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
+        path = Path(str(self.module.__file__))
+        file = path.relative_to(self.root).as_posix()
+        return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == str(path) else file
 
 
 _SHAPES = {

@@ -61,7 +61,10 @@ class TrainFunction(Protocol):
     """`train(splits, config, report) -> torch.nn.Module`."""
 
     def __call__(self, splits: Splits, config: Config, report: Report) -> Any:  # noqa: ANN401 - as for ModelFunction
-        """Fit `model(config)` on `splits.train` and return it; the inputs have been through `preprocess`."""
+        """Fit `model(config)` on `splits.train` and return it.
+
+        The inputs have been through `preprocess`. There is no test split: it is kept for the gates.
+        """
         ...
 
 

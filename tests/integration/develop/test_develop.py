@@ -8,10 +8,12 @@ import torch
 from onnx import TensorProto, helper
 
 from onnxyard.cli.init import Template, write_project
-from onnxyard.errors import UserCodeError
+from onnxyard.errors import InvalidRequestError, UserCodeError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.signature import TensorSpec
+from onnxyard.project.data import Split, Splits
 from onnxyard.project.evaluation import predict
+from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import load_processing
 from onnxyard.project.project import load_project
 from onnxyard.runtimes.torch import load_fitted
@@ -280,3 +282,51 @@ def model(config):
 """
     result, _ = develop(write(body))
     assert result.rows["train"] > 0
+
+
+def test_training_never_sees_the_test_split(write, develop):
+    error = refused(develop, write(train("splits.test")))
+    assert error.detail == "There is no test split here."
+    assert error.where.endswith("in train")
+
+
+def test_an_operation_without_a_repeatable_form_says_what_to_set(write, develop):
+    body = train("torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))", "return model(config)")
+    error = refused(develop, write(body))
+    assert "deterministic = false" in error.remedy
+    root = write(body)
+    file = (root / "onnxyard.toml").read_text()
+    (root / "onnxyard.toml").write_text(file.replace("seed = 3", "seed = 3\ndeterministic = false"))
+    develop(root)
+
+
+def test_names_in_the_project_file_are_checked_against_the_model(write, develop):
+    root = write()
+    file = (root / "onnxyard.toml").read_text()
+    (root / "onnxyard.toml").write_text(file.replace("[develop]", '[project.columns]\nx = ["a"]\n[develop]'))
+    with pytest.raises(InvalidRequestError, match="gives 1 names to 'x', which has 2 features"):
+        develop(root)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("[[1], [2, 3]]", "[[1, 2], [3]]"),
+        ("['a', 'bc']", "['ab', 'c']"),
+        ("[{'b': 1}, None]", "[{'b': 2}, None]"),
+        ("np.zeros((2, 2))", "np.zeros((2, 4), np.float32)"),
+    ],
+)
+def test_different_targets_have_different_fingerprints(left, right):
+    def of(text):
+        split = Split({"x": np.zeros((2, 1))}, eval(text))  # noqa: S307 - our own text above
+        return fingerprint(Splits(split, split, split, split))[0]
+
+    assert of(left) == of(left)
+    assert of(left) != of(right)
+
+
+def test_targets_without_content_are_refused():
+    split = Split({"x": np.zeros((1, 1))}, [object()])
+    with pytest.raises(UserCodeError, match="Targets hold a object"):
+        fingerprint(Splits(split, split, split, split))

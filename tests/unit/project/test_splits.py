@@ -120,7 +120,7 @@ def test_text_is_always_objects():
         (lambda: Splits(train=iter([])), "only once"),
         (lambda: Splits(train=[3]).completed(1), "pairs"),
         (lambda: Splits(train=Split({"x": np.zeros((1, 1))}, [0])).completed(1), "too few"),
-        (lambda: Splits(train=Loader(3)).test, "no test split"),
+        (lambda: Splits(train=Loader(3)).test, "no test split here"),
         (lambda: StreamedSplit(Loader(3)).inputs, "streamed"),
         (lambda: StreamedSplit([]).take(3), "empty"),
     ],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxyard.project.split import join_targets
+from onnxyard.project.data import class_of_rows
 from onnxyard.tensors.files import write_tensors
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ _ROWS = 1024
 
 def write_golden_set(
     folder: Path, rows: Split, processing: Processing, run: Run
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Write `raw/`, `inputs/` (after preprocess), `outputs/` (the source model's) and `answers/` (after postprocess).
 
     Returns:
-        The raw inputs and the answers.
+        The raw inputs, the model's outputs and the answers.
 
     Raises:
         UserCodeError: `preprocess` or `postprocess` failed.
@@ -38,7 +38,7 @@ def write_golden_set(
     answers = processing.after(outputs)
     for name, tensors in {"raw": raw, "inputs": inputs, "outputs": outputs, "answers": answers}.items():
         write_tensors(folder / name, tensors)
-    return raw, answers
+    return raw, outputs, answers
 
 
 def choose_rows(split: Split, count: int, seed: int) -> np.ndarray:
@@ -50,17 +50,10 @@ def choose_rows(split: Split, count: int, seed: int) -> np.ndarray:
     Returns:
         Ascending positions [at most count], as many as the split has rows for.
     """
-    targets, scores = [], []
-    for batch in split.batches(_ROWS):
-        targets.append(batch.targets)
-        scores.append(_scores(batch.inputs))
-    labels, score = join_targets(targets), np.concatenate(scores)
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(score))
-    wanted: list[int] = []
-    if isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "iub":
-        _, first = np.unique(labels[order], return_index=True)
-        wanted += order[np.sort(first)].tolist()
+    score = np.concatenate([_scores(batch.inputs) for batch in split.batches(_ROWS)])
+    order = np.random.default_rng(seed).permutation(len(score))
+    _, first = np.unique(class_of_rows(split)[order], return_index=True)
+    wanted: list[int] = order[np.sort(first)].tolist()
     wanted += np.stack([score.argmin(axis=0), score.argmax(axis=0)], axis=1).ravel().tolist() if score.size else []
     wanted += order.tolist()
     return np.sort(np.array(list(dict.fromkeys(wanted))[:count], dtype=np.int64))

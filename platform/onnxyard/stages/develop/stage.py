@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import shutil
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import UserCodeError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.handover import DevelopResult, EpochMetrics
 from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.profile.layout import Layout
 from onnxyard.project.evaluation import predict
 from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import FILE, Processing, load_processing
@@ -43,9 +45,11 @@ def run(request: DevelopRequest, workspace: Path, report: Report | None = None) 
 
     Raises:
         UserCodeError: the project's own code failed or returned the wrong thing.
+        InvalidRequestError: [project.columns] does not fit the inputs.
     """
     develop = request.project.file.develop
-    request.project.functions()  # the module is loaded before torch is told how to compute: it is what imports torch
+    for package in request.project.packages:
+        import_module(package)  # torch can be told how to compute only once it is there
     with repeatable(develop.seed, threads=develop.threads, deterministic=develop.deterministic):
         return _develop(request.project, workspace, report)
 
@@ -56,15 +60,20 @@ def _develop(project: Project, workspace: Path, report: Report | None) -> Develo
     splits = functions.data()
     data_fingerprint, rows = fingerprint(splits)
     history = _History(report)
-    framework = fit(project, functions, splits.changed(processing.before), _empty(workspace / "fitted"), history)
+    seen = splits.without("test")
+    if processing.preprocess is not None:
+        seen = seen.changed(processing.before)
+    framework = fit(project, functions, seen, _empty(workspace / "fitted"), history)
     source = load_fitted(project, workspace / "fitted")
     golden = splits.validation.take(choose_rows(splits.validation, develop.golden_rows, develop.seed))
-    raw, answers = write_golden_set(_empty(workspace / "golden_set"), golden, processing, source.run)
+    raw, outputs, answers = write_golden_set(_empty(workspace / "golden_set"), golden, processing, source.run)
+    signature = Signature(_specs(raw), _specs(answers))
+    _check_names(project, signature, outputs)
     return DevelopResult(
         fitted=Artifact.of_folder(workspace / "fitted"),
         golden_set=Artifact.of_folder(workspace / "golden_set"),
         processing=processing_artifact,
-        signature=Signature(_specs(raw), _specs(answers)),
+        signature=signature,
         framework=framework,
         data_fingerprint=data_fingerprint,
         rows=rows,
@@ -100,6 +109,18 @@ def _processing(project: Project, folder: Path) -> tuple[Processing, Artifact | 
         return Processing(), None
     shutil.copyfile(project.root / file, _empty(folder) / FILE)
     return load_processing(folder), Artifact.of_folder(folder)
+
+
+def _check_names(project: Project, signature: Signature, outputs: Mapping[str, np.ndarray]) -> None:
+    """What the project file calls by name is there. Later stages would find out too, but only later."""
+    missing = [name for name in project.file.project.outputs if name not in outputs]
+    if missing:
+        raise UserCodeError(
+            f"The model has no output {missing[0]!r}.",
+            where="[project] outputs",
+            remedy=f"It gives {', '.join(outputs)}.",
+        )
+    Layout.of(signature, project.file.project.columns)
 
 
 def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:

@@ -45,12 +45,22 @@ def fit(project: Project, functions: Functions, splits: Splits, folder: Path, re
     if develop.checkpoint is not None:
         weights = _read_checkpoint(project.root / develop.checkpoint)
     elif functions.has("train"):
-        weights = functions.train(splits, report).state_dict()
+        weights = _train(functions, splits, report).state_dict()
     else:
         weights = functions.model().state_dict()
     _check(weights, functions)
     _save(weights, folder / WEIGHTS)
     return f"torch {metadata.version('torch').partition('+')[0]}"
+
+
+def _train(functions: Functions, splits: Splits, report: Report) -> torch.nn.Module:
+    try:
+        module: torch.nn.Module = functions.train(splits, report)
+    except UserCodeError as error:
+        if "use_deterministic_algorithms" in error.detail:
+            error.remedy = "Use another operation, or set [develop] deterministic = false and lose repeatability."
+        raise
+    return module
 
 
 def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
