@@ -21,7 +21,7 @@ ROOMS = {
         "platform/onnxyard/project/",
         "platform/onnxyard/templates/",
     ],
-    "openvino": ["platform/onnxyard/runtimes/openvino.py"],
+    "openvino": ["platform/onnxyard/runtimes/"],
 }
 
 
