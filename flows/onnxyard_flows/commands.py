@@ -1,12 +1,122 @@
-"""Commands of this room."""
+"""`onnxyard run` and `onnxyard deployment`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onnxyard.cli.exits import exit_code
+from onnxyard.cli.options import HomeOption, JsonOption, ProjectArgument
+from onnxyard.cli.output import err, error_document, print_error, print_json
+from onnxyard.errors import GateFailedError
+from onnxyard.settings import Settings
+from onnxyard_flows.summary import print_summary
 
 if TYPE_CHECKING:
-    import typer
+    from collections.abc import Iterator
+
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="STAGE", help="The last stage: develop, export, optimize, validate or deploy."),
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add `run` and `deployment`."""
+
+    @app.command()
+    def run(
+        project: ProjectArgument,
+        until: UntilOption = None,
+        as_json: JsonOption = False,
+        home: HomeOption = None,
+    ) -> None:
+        """Carry a project from code to live; stages whose results are kept are not run again."""
+        settings = Settings.read(home=home, start=project)
+        try:
+            with _stdout_on_stderr():
+                document = run_lifecycle(settings, project, until)
+        except GateFailedError as error:
+            document = error.facts.pop("run")
+            if as_json:
+                print_json({**document, **error_document(error)})
+            else:
+                print_summary(document, settings)
+            print_error(error, as_json=False)
+            raise typer.Exit(exit_code(error)) from error
+        if as_json:
+            print_json(document)
+        else:
+            print_summary(document, settings)
+
+    deployment = typer.Typer(name="deployment", help="Runs on a Prefect server's workers.", no_args_is_help=True)
+    app.add_typer(deployment)
+
+    @deployment.command()
+    def create(project: ProjectArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+        """Register a project's deployments (its lifecycle, its scheduled drift check) with the Prefect server."""
+        from onnxyard_flows.environment import prefect_server  # noqa: PLC0415 - sets what prefect reads when imported
+
+        settings = Settings.read(home=home, start=project)
+        with prefect_server(settings):
+            from onnxyard_flows.deployments import create_deployments  # noqa: PLC0415 - imports prefect
+
+            made = create_deployments(project, settings)
+        if as_json:
+            print_json({"deployments": made})
+        else:
+            err.print("\n".join(made))
+
+    @deployment.command("run")
+    def run_deployment(
+        name: Annotated[str, typer.Argument(help="`onnx-lifecycle` (this folder's project) or `FLOW/DEPLOYMENT`.")],
+        wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit as the lifecycle does.")] = False,
+        as_json: JsonOption = False,
+        home: HomeOption = None,
+    ) -> None:
+        """Have a worker run a deployment."""
+        from onnxyard_flows.environment import prefect_server  # noqa: PLC0415 - sets what prefect reads when imported
+
+        settings = Settings.read(home=home)
+        with prefect_server(settings):
+            from onnxyard_flows.deployments import full_name, start  # noqa: PLC0415 - imports prefect
+
+            started = start(full_name(name, Path.cwd()), settings, wait=wait)
+        if as_json:
+            print_json(started)
+        else:
+            err.print(f"{started['deployment']}: flow run {started['flow_run']} is {started['state']}")
+
+
+def run_lifecycle(settings: Settings, project: Path, until: str | None) -> dict[str, Any]:
+    """Run the flow in this process, with the Prefect server that is named or an embedded one. Raises as the flow."""
+    from onnxyard_flows.environment import prefect_api  # noqa: PLC0415 - sets what prefect reads when imported
+
+    with prefect_api(settings) as server:
+        # While the server comes up: all that can say no before anything starts.
+        from onnxyard_flows.lifecycle import check_ready, onnx_lifecycle  # noqa: PLC0415 - imports prefect
+
+        check_ready(settings, project)
+        if server is not None:
+            server.wait()
+        document: dict[str, Any] = onnx_lifecycle(str(project.resolve()), until, str(settings.home))
+        return document
+
+
+@contextmanager
+def _stdout_on_stderr() -> Iterator[None]:
+    """What the project's code, a library or a child prints goes to stderr: stdout is for the result alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -27,6 +27,7 @@ from onnxyard.testing import InMemoryRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from onnxyard.ports.recorder import Recorder
 
 

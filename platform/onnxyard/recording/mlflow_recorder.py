@@ -219,7 +219,7 @@ class _MlflowStage:
     def tags(self, values: Mapping[str, str]) -> None:
         with self._client() as client:
             for key, value in values.items():
-                client.set_tag(self._run_id, key, value)
+                client.set_tag(self._run_id, _name(key), value)
 
     def file(self, path: Path, *, folder: str = "") -> None:
         with self._client() as client:
