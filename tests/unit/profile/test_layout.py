@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -83,6 +83,7 @@ SPECS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.data(), SPECS, SPECS, st.integers(0, 4))
 def test_every_column_has_one_finite_value_per_row(data, given_in, given_out, rows):
     from onnxyard.tensors.dtypes import numpy_dtype  # noqa: PLC0415 - beside its use

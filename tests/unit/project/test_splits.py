@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnxyard.errors import UserCodeError
@@ -27,6 +27,7 @@ def whole(split):
     return np.concatenate([batch.inputs["x"] for batch in split.batches(4)]).ravel().tolist()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 12))
 def test_a_stream_gives_every_row_once_in_order_in_batches_of_the_asked_size(rows, sizes, size):
     split = StreamedSplit(Loader(rows, sizes))
@@ -36,6 +37,7 @@ def test_a_stream_gives_every_row_once_in_order_in_batches_of_the_asked_size(row
     assert whole(split) == list(range(rows))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30), st.data())
 def test_taking_rows_of_a_stream_and_of_arrays_is_the_same(rows, data):
     index = data.draw(st.lists(st.integers(0, rows - 1), min_size=1, max_size=9))
@@ -47,6 +49,7 @@ def test_taking_rows_of_a_stream_and_of_arrays_is_the_same(rows, data):
         assert whole(split.take(5)) == list(range(min(5, rows)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=40, max_size=200), st.integers(0, 9))
 def test_splitting_off_deals_every_row_once_and_keeps_each_class_in_proportion(labels, seed):
     strata = np.array(labels)

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -23,6 +23,7 @@ def same(left, right):
     return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.sampled_from(PLAIN).flatmap(arrays), max_size=3))
 def test_numbers_come_back_bit_by_bit(tmp_path_factory, tensors):
     folder = tmp_path_factory.mktemp("tensors")
@@ -32,6 +33,7 @@ def test_numbers_come_back_bit_by_bit(tmp_path_factory, tensors):
     assert all(same(back[name], tensors[name]) for name in tensors)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(object, SHAPES, elements=st.text(max_size=4)))
 def test_any_text_comes_back(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("texts")
