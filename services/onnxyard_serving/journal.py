@@ -25,7 +25,9 @@ MAX_WAITING = 8192
 """Answers that may wait for the writer."""
 MAX_WAITING_BYTES = 128 << 20
 """Bytes of tensors that may wait, described only by the writer."""
-MAX_BATCH = 256
+MAX_BATCH = 1024
+GATHER_SECONDS = 0.05
+"""The writer waits this long for more before it writes, so that a disk's flush is shared by many answers."""
 RETRY_SECONDS = 1.0
 
 
@@ -132,6 +134,9 @@ class Journal:
         """What waits, up to a batch; waits for the first, and is empty only at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
+        if len(self._waiting) < MAX_BATCH:
+            self._closing.wait(GATHER_SECONDS)
+        with self._changed:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             self._waiting_bytes -= sum(answered.size_bytes for _, answered in batch)
             return batch
