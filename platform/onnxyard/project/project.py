@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,13 +90,14 @@ def load_project(path: Path) -> Project:
 
 
 def _code(root: Path, file: ProjectFile) -> Iterator[Path]:
-    """Python files (those in hidden folders and in environments are not the project's) and files named by hand."""
-    environments = {path.parent for path in root.rglob("pyvenv.cfg")}
-    for path in root.rglob("*.py"):
-        folders = path.relative_to(root).parts[:-1]
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in folders)
-        if not hidden and not any(path.is_relative_to(folder) for folder in environments):
-            yield path
+    """Python files, and the files named by hand. What is hidden or an environment is not the project's."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and name != "__pycache__" and not Path(folder, name, "pyvenv.cfg").exists()
+        ]
+        yield from (Path(folder, name) for name in names if name.endswith(".py"))
     for name in (file.project.onnx, file.develop.checkpoint):
         if name is not None:
             yield root / name
