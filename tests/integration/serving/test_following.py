@@ -15,6 +15,8 @@ from onnxyard_serving.cache import STATE
 from onnxyard_serving.readiness import readiness
 from serving_home import scaled
 
+from .conftest import answering
+
 X = np.array([[1, 2, 3, 4]], dtype=np.float32)
 
 
@@ -240,6 +242,15 @@ def test_a_corrupt_cache_is_not_served_and_heals_from_the_store(home, serving_on
     again.follower.follow()
     np.testing.assert_array_equal(answer_of(again), scaled(X, 1))
     assert report_of(home).state is ReplicaState.SERVING
+
+
+def test_an_unreadable_state_file_costs_only_the_head_start(home, serving_one, caplog):
+    (serving_one._cache._folder / STATE).write_text('[{"assignment": 3}]')
+    serving_one._cache.release()
+    serving_one._cache.release = lambda: None
+    with answering(home) as (again, _):
+        np.testing.assert_array_equal(answer_of(again), scaled(X, 1))
+    assert "state file is unreadable" in caplog.text
 
 
 def test_the_cache_holds_what_is_served_and_no_more(home, serving_one):
