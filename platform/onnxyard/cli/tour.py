@@ -80,15 +80,14 @@ def _legs(project: Path, home: Path, *, endpoint: str, url: str, rows: int) -> t
         extra = rows - len(test)
         err.print(f"         the test split has {len(test)} rows: the other {extra} are drawn from it again, seeded")
     held_out = test.take(draw(len(test), rows=rows, seed=SEED))
-    client = InferenceClient(url, endpoint)
     legs = []
     for name, inputs in (("held-out", held_out.inputs), ("shifted", plant_shift(held_out.inputs, seed=SEED))):
-        with _bar(f"{name} rows", rows) as advance:
+        # A connection for each leg: the server closes one that idles while monitoring looks.
+        with InferenceClient(url, endpoint) as client, _bar(f"{name} rows", rows) as advance:
             answers = send(client, inputs, batch=BATCH, progress=advance)
         right = share_right(answers, held_out.targets)
         window = _onnxyard("monitor", endpoint, "--rows", str(rows), "--json", home=home)
         legs.append(Leg(name, rows, right, window))
-    client.close()
     return legs[0], legs[1]
 
 

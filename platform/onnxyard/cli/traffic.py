@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -89,8 +89,10 @@ class InferenceClient:
         answer = self._call("POST", f"{self._path}/infer", {"inputs": tensors})
         return {tensor["name"]: np.asarray(tensor["data"]).reshape(tensor["shape"]) for tensor in answer["outputs"]}
 
-    def close(self) -> None:
-        """Close the connection."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._connection.close()
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
