@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 DRAIN_SECONDS = 30
 """Requests that are still running this long after SIGTERM are cut off."""
+KEEP_ALIVE_SECONDS = 75
+"""A connection may be idle this long: longer than common proxies keep theirs, so that they close first, not we."""
 ASK_SECONDS = 0.5
 
 
@@ -50,6 +52,7 @@ def serve(settings: Settings, *, host: str, port: int, names: Sequence[str], ann
             access_log=False,
             ws="none",
             lifespan="on",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
