@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
             with _stdout_on_stderr():
                 document = run_lifecycle(settings, project, until)
         except GateFailedError as error:
-            document = error.facts.pop("run")
+            document = cast("dict[str, Any]", error.facts.pop("run"))
             if as_json:
                 print_json({**document, **error_document(error)})
             else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def draft_version(
     project: Project,
+    *,
     keys: Mapping[str, str],
     developed: DevelopResult,
     exported: ExportResult,

@@ -1,6 +1,7 @@
-"""A failure that tests can order: `ONNXYARD_FAILPOINT=export` kills the process (SIGKILL) inside that stage, once it has
-written its first file. Unset, which is everywhere but in tests, it does nothing.
-"""  # noqa: D205 - one sentence does not fit in a line
+"""A failure that tests can order; unset, which is everywhere but in tests, it does nothing.
+
+`ONNXYARD_FAILPOINT=export` kills the process (SIGKILL) inside that stage, once it has written its first file.
+"""
 
 from __future__ import annotations
 

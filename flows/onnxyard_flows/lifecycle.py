@@ -163,7 +163,14 @@ class Lifecycle:
         if made.exported is None or made.optimized is None or made.validated is None:
             return None
         keys = {name: done.key for name, done in workshop.done.items()}
-        draft = draft_version(self._project, keys, made.developed, made.exported, made.optimized, made.validated)
+        draft = draft_version(
+            self._project,
+            keys=keys,
+            developed=made.developed,
+            exported=made.exported,
+            optimized=made.optimized,
+            validated=made.validated,
+        )
         with self._yard.unit_of_work() as work:
             present = work.versions.by_key(draft.model, draft.key)
         if present is not None:

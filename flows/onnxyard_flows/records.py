@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from onnxyard.lifecycle.handover import DevelopResult, ExportResult, OptimizeResult, ValidateResult
 
@@ -28,7 +28,7 @@ class LifecycleRecorder:
         self._record: LifecycleRecord | None = None
         self._reused: list[tuple[str, str]] = []
 
-    def __enter__(self) -> LifecycleRecorder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

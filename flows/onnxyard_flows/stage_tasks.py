@@ -15,18 +15,17 @@ from prefect import Task
 from prefect.cache_policies import CacheKeyFnPolicy
 
 from onnxyard.errors import ArtifactCorruptError, NotFoundError, StorageFullError, TransientError
+from onnxyard.ports.artifact_store import ArtifactStore
+from onnxyard.project.project import Project
+from onnxyard.project.protocols import Report
 from onnxyard_flows.failpoint import failpoint
 from onnxyard_flows.handover import R, artifacts, dump, load
-from onnxyard_flows.records import tell_config, tell_result
+from onnxyard_flows.progress import Bars
+from onnxyard_flows.records import LifecycleRecorder, tell_config, tell_result
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
 
-    from onnxyard.ports.artifact_store import ArtifactStore
-    from onnxyard.project.project import Project
-    from onnxyard.project.protocols import Report
-    from onnxyard_flows.progress import Bars
-    from onnxyard_flows.records import LifecycleRecorder
 
 log = logging.getLogger(__name__)
 
