@@ -154,4 +154,4 @@ def _axis(tensor: str, at: int, axis: int | str | None) -> int | str:
 
 def _first_line(error: Exception) -> str:
     lines: Sequence[str] = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].split(" : ", 2)[-1]
+    return lines[0].split(" : ", 3)[-1]  # behind "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxyard.errors import InvalidRequestError, UserCodeError
+from onnxyard.errors import InvalidRequestError, UnsupportedModelError, UserCodeError
 from onnxyard.project.evaluation import predict
 from onnxyard.project.protocols import Targets
 from onnxyard.project.split import pick
@@ -61,8 +61,16 @@ class Answers:
 
 
 def answer(model: LoadedModel, processing: Processing, split: Split) -> Answers:
-    """Run every row of `split` through preprocess and the model. Raises as `onnxyard.project.evaluation.predict`."""
+    """Run every row of `split` through preprocess and the model.
+
+    Raises:
+        UnsupportedModelError: an output has more or fewer rows than went in.
+        UserCodeError: as `onnxyard.project.evaluation.predict`.
+    """
     targets, outputs = predict(split, processing, model.run)
+    for name, values in outputs.items():
+        if len(values) != len(targets):
+            raise UnsupportedModelError(f"The model gives {len(values)} rows of {name!r} for {len(targets)} rows.")
     return Answers(outputs, targets)
 
 

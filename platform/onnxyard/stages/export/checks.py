@@ -70,7 +70,10 @@ def check_model(
     _check_names("outputs", [spec.name for spec in graph.signature.outputs], list(names), ordered=True)
     _check_batch_axis(graph)
     model = OnnxRuntime.load(model_file, provider="CPUExecutionProvider", threads=1)
-    whole, single = compare_at_two_batch_sizes(model.run, inputs, outputs)
+    try:
+        whole, single = compare_at_two_batch_sizes(model.run, inputs, outputs)
+    except InvalidRequestError as error:  # names, dtypes and shapes fit, so it is the graph that cannot take them
+        raise UnsupportedModelError(f"The graph does not answer the golden set: {error.detail}") from error
     for report, batch in ((whole, "all golden rows"), (single, "one row")):
         if not math.isfinite(report.max_abs):
             raise UnsupportedModelError(

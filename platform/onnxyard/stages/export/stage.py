@@ -73,10 +73,10 @@ def _export(request: ExportRequest, inputs: dict[str, np.ndarray], model_file: P
     # A process that saw the same code in another folder keeps that copy loaded: its file counts as the project's too.
     loaded = Path(str(project.functions().module.__file__)).resolve().parent
     source = SourceTree((project.root.resolve(), loaded))
-    model = export_module(
+    model, noted = export_module(
         module, inputs, outputs=project.file.project.outputs, opset=project.file.export.opset, source=source
     )
-    origins = trace_origins(model, source)
+    origins = trace_origins(noted, source)
     classes = {
         path: plain_class(f"{type(part).__module__}.{type(part).__qualname__}") for path, part in module.named_modules()
     }
@@ -98,7 +98,13 @@ def save_model(model: onnx.ModelProto, model_file: Path, *, external_from: int =
     """Write a model; weights of `external_from` bytes or more in all go to `model.onnx.data` beside it."""
     large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) >= external_from
     draft = model_file.with_name(f".{model_file.name}.part")
-    onnx.save_model(model, draft, save_as_external_data=large, location=f"{model_file.name}.data", size_threshold=1024)
+    onnx.save_model(
+        model,
+        draft,
+        save_as_external_data=large,
+        location=f"{model_file.name}.data",
+        size_threshold=min(1024, external_from),
+    )
     draft.replace(model_file)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib import metadata
 from inspect import signature
 from typing import TYPE_CHECKING
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 OPSETS = range(18, 28)
 """Opsets the dynamo exporter honours; below it silently gives 18."""
+_NEWEST_WITH_NOTES = 25
+"""Newer opsets are made from this one by onnx's C++ converter."""
 EXPORTER = f"torch.onnx dynamo {metadata.version('torch')}"
 
 _NOISE = (
@@ -33,8 +37,10 @@ _NOISE = (
     "onnxscript.version_converter",  # says which converter it takes
 )
 _WARNINGS = (
-    # (message, category): torch's own deprecations, raised inside its exporter and nothing a user can change
+    # torch's own deprecation, raised inside its exporter: nothing a user can change
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),
+    # all inputs share the one axis called `batch`, which is what we want
+    (r"# The axis name: batch will not be used, since it shares the same shape constraints", UserWarning),
 )
 
 
@@ -55,7 +61,7 @@ def export_module(
     outputs: Sequence[str],
     opset: int,
     source: SourceTree,
-) -> onnx.ModelProto:
+) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Export `module` with a dynamic first axis called `batch` on every input.
 
     Args:
@@ -64,6 +70,10 @@ def export_module(
         outputs: The outputs' names, in the order `forward` gives them.
         opset: One of OPSETS.
         source: Says which source files are the project's.
+
+    Returns:
+        The model, and one that carries torch's notes on where each tensor came from: the same one up to opset 25,
+        beyond it an export at 25, because the converter that makes the newer ones drops them.
 
     Raises:
         UnsupportedModelError: naming the operator (or the data-dependent branch), the module and its source line.
@@ -74,27 +84,32 @@ def export_module(
     dynamic = {name: {0: torch.export.Dim("batch")} for name in arguments}
     with quiet():
         try:
-            exported = torch.export.export(module, (), kwargs=arguments, dynamic_shapes=dynamic, strict=False)
-            program = torch.onnx.export(
-                exported,
-                dynamo=True,
-                opset_version=opset,
-                input_names=list(arguments),
-                output_names=list(outputs),
-                dynamic_shapes=dynamic,  # names the axis; the shapes themselves are in `exported`
-                verbose=False,
-            )
+            with _without_graph_dump():
+                exported = torch.export.export(module, (), kwargs=arguments, dynamic_shapes=dynamic, strict=False)
+
+            def at(version: int) -> onnx.ModelProto:
+                program = torch.onnx.export(
+                    exported,
+                    dynamo=True,
+                    opset_version=version,
+                    input_names=list(arguments),
+                    output_names=list(outputs),
+                    dynamic_shapes=dynamic,  # names the axis; the shapes themselves are in `exported`
+                    verbose=False,
+                )
+                assert program is not None  # noqa: S101 - only torch.onnx's legacy exporter gives None
+                return program.model_proto
+
+            model = at(opset)
+            noted = model if opset <= _NEWEST_WITH_NOTES else at(_NEWEST_WITH_NOTES)
         except (RuntimeError, ValueError, TypeError, AssertionError, LookupError, torch._dynamo.exc.UserError) as error:  # noqa: SLF001 - torch names it nowhere else
             raise refusal(error, module, source) from error
-    if program is None:  # only torch.onnx's legacy exporter gives none
-        raise UnsupportedModelError("torch.onnx gave no model.")
-    model = program.model_proto
     if len(model.graph.output) != len(outputs):
         raise InvalidRequestError(
             f"The model gives {len(model.graph.output)} outputs, the project file names {len(outputs)}.",
             where="[project] outputs",
         )
-    return model
+    return model, noted
 
 
 def _in_order(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -125,3 +140,23 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _without_graph_dump() -> Iterator[None]:
+    """Where torch refuses a data-dependent branch, it also prints the whole graph to stderr: leave that out.
+
+    Anything else that is written there (by the user's own `forward`, say) comes out afterwards.
+    """
+    written = io.StringIO()
+    dump = ""
+    try:
+        with redirect_stderr(written):
+            yield
+    except RuntimeError as error:
+        dump = str(getattr(error, "partial_fx_graph", "") or "")
+        raise
+    finally:
+        text = written.getvalue().replace(dump, "") if dump else written.getvalue()
+        if text.strip():
+            sys.stderr.write(text)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from onnxyard.parity.bootstrap import Estimate
     from onnxyard.parity.error import ErrorReport
+    from onnxyard.project.file import GatesSection
 
 FAR = sys.float_info.max
 """Stands for an infinite or undefined value: JSON and databases know neither."""
@@ -126,9 +127,22 @@ def drop_gate(target: str, metric: str, estimate: Estimate, *, at_most: float, c
     )
 
 
-def latency_gate(target: str, *, p99_ms: float, at_most: float, calls: int, batch_size: int) -> Gate:
-    """Hold the 99th percentile of one call to the project's limit."""
-    detail = f"99th percentile of {calls} warm calls with {batch_size} row{'s' if batch_size > 1 else ''} each."
+def unanswered_gates(target: str, limits: GatesSection, *, why: str) -> list[Gate]:
+    """The quality and drop gates of a model that does not answer the test split: all failed, with the reason."""
+    quality = [
+        Gate(f"quality:{metric}@{target}", -FAR, at_least, GateOutcome.FAILED, detail=why)
+        for metric, at_least in limits.quality.items()
+    ]
+    drops = [
+        Gate(f"quality-drop:{metric}@{target}", FAR, at_most, GateOutcome.FAILED, detail=why)
+        for metric, at_most in limits.max_drop.items()
+    ]
+    return quality + drops
+
+
+def latency_gate(target: str, *, p99_ms: float, at_most: float, calls: int, batch_size: int, why: str = "") -> Gate:
+    """Hold the 99th percentile of one call to the project's limit; `why` says that a call failed."""
+    detail = why or f"99th percentile of {calls} warm calls with {batch_size} row{'s' if batch_size > 1 else ''} each."
     return Gate(f"latency:p99_ms@{target}", p99_ms, at_most, judge(p99_ms, at_most=at_most), unit="ms", detail=detail)
 
 

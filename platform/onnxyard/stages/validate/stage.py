@@ -63,10 +63,17 @@ def run(request: ValidateRequest, workspace: Path, report: Report | None = None)
         model = runtime_named(section.runtime).load(
             request.models[chosen.target] / MODEL_FILE, provider=section.provider, threads=section.threads
         )
-        own = _evidence(model, splits, functions, processing, project.file.develop.seed)
-        outputs[chosen.target], expected[chosen.target] = own.outputs, model.run(golden.inputs)
+        expected[chosen.target] = model.run(golden.inputs)
         judged += _golden_gates(request, chosen, model, golden, expected[chosen.target])
-        judged += _test_gates(chosen.target, source.resamples, own.resamples, project.file.gates)
+        try:
+            own = _evidence(model, splits, functions, processing, project.file.develop.seed)
+        except UnsupportedModelError as error:
+            judged += gates.unanswered_gates(chosen.target, project.file.gates, why=error.detail)
+            # The version is rejected and nobody will compare with its reference, but it has one like any other.
+            outputs[chosen.target] = source.outputs
+        else:
+            judged += _test_gates(chosen.target, source.resamples, own.resamples, project.file.gates)
+            outputs[chosen.target] = own.outputs
         judged += _cost_gates(request, chosen, model, section, golden)
     deployed = project.file.deploy.target if project.file.deploy.target in outputs else next(iter(outputs))
     folder = workspace / "reference"
@@ -124,7 +131,7 @@ def _golden_gates(
     limits = request.project.file.gates
     try:
         reports = compare_at_two_batch_sizes(model.run, golden.inputs, golden.outputs)
-    except UnsupportedModelError:  # all rows at once it runs: the batch length is baked in
+    except (UnsupportedModelError, InvalidRequestError):  # all rows at once it runs: it cannot take one alone
         reports = (compare(golden.outputs, outputs), NOT_COMPARABLE)
     return [
         gates.parity_gate(
@@ -162,14 +169,19 @@ def _cost_gates(
     if project.gates.p99_ms is not None:
         rows = np.arange(section.batch_size) % golden.rows
         inputs = {name: values[rows] for name, values in golden.inputs.items()}
-        timed = measure({"chosen": model}, inputs, repeats=project.optimize.repeats, seed=project.develop.seed)
+        try:
+            timed = measure({"chosen": model}, inputs, repeats=project.optimize.repeats, seed=project.develop.seed)
+            p99_ms, why = timed["chosen"].p99_ms, ""
+        except (UnsupportedModelError, InvalidRequestError) as error:
+            p99_ms, why = gates.FAR, error.detail
         judged.append(
             gates.latency_gate(
                 chosen.target,
-                p99_ms=timed["chosen"].p99_ms,
+                p99_ms=p99_ms,
                 at_most=project.gates.p99_ms,
-                calls=timed["chosen"].calls,
+                calls=project.optimize.repeats,
                 batch_size=section.batch_size,
+                why=why,
             )
         )
     if project.gates.size_bytes is not None:
