@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from onnxyard.lifecycle.deployment import Deployment, DeploymentKind, Role
+from onnxyard.stages.deploy.request import DeployRequest
+from onnxyard.stages.deploy.stage import run
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def live(version, role=Role.CHAMPION, target="cpu"):
+    return Deployment("digits", 4, role, "digits", version, target, DeploymentKind.DEPLOY, "me@here", "", AT)
+
+
+def request(*current, version=2):
+    return DeployRequest("digits", "digits", version, "cpu", 4 if current else 0, current)
+
+
+def test_a_new_version_is_planned_against_the_generation_seen(tmp_path):
+    plan = run(request(live(1)), tmp_path).plan
+    assert (plan.version, plan.target, plan.expected_generation, plan.role) == (2, "cpu", 4, Role.CHAMPION)
+    assert plan.kind is DeploymentKind.DEPLOY
+
+
+def test_a_first_version_makes_the_endpoint(tmp_path):
+    assert run(request(), tmp_path).plan.expected_generation == 0
+
+
+def test_what_is_live_already_needs_no_plan(tmp_path):
+    result = run(request(live(2)), tmp_path)
+    assert result.plan is None
+    assert "already" in result.detail
+
+
+def test_a_canary_or_another_target_is_not_the_champion(tmp_path):
+    assert run(request(live(2, role=Role.CANARY)), tmp_path).plan is not None
+    assert run(request(live(2, target="gpu")), tmp_path).plan is not None
+
+
+def test_nothing_is_written(tmp_path):
+    run(request(live(1)), tmp_path)
+    assert not list(tmp_path.iterdir())
