@@ -5,7 +5,14 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from onnxyard.errors import ArtifactCorruptError, ConflictError, OnnxyardError, StorageFullError, UnreachableError
+from onnxyard.errors import (
+    ArtifactCorruptError,
+    ConflictError,
+    InvalidRequestError,
+    OnnxyardError,
+    StorageFullError,
+    UnreachableError,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
@@ -47,6 +54,8 @@ def fault(error: BaseException, *, where: str) -> OnnxyardError | None:
             where=where,
             remedy="Somebody else may have made the same change first: look again and repeat it.",
         )
+    if "DataError" in kinds:  # as a NUL character in a text, which PostgreSQL refuses
+        return InvalidRequestError(f"The registry cannot hold a value: {_first_line(error)}.", where=where)
     if isinstance(error, sqlite3.Error):
         return _sqlite_fault(error, where)
     if kinds & {"OperationalError", "InterfaceError"}:

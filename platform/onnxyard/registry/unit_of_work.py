@@ -37,4 +37,10 @@ class SqlUnitOfWork:
         self._session.close()
 
     def commit(self) -> None:
-        self._session.commit()
+        try:
+            self._session.commit()
+        except BaseException:
+            # A COMMIT that fails leaves SQLite's transaction open, and SQLAlchemy takes it for ended: the pool would
+            # hand it to the next unit of work with the changes in it. Closing the connection rolls them back.
+            self._session.invalidate()
+            raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from onnxyard.delivery.onnxyard_serving import OnnxyardServing
 from onnxyard.errors import (
@@ -84,6 +85,33 @@ def test_the_target_hears_of_it_only_after_the_commit(registry_url: str) -> None
         apply_plan(registry, Away(), PLAN, actor="ann@host", now=NOON)
     with registry() as work:
         assert work.deployments.generation("digits") == 1
+    registry.close()
+
+
+def test_a_constraint_that_is_checked_at_the_commit_is_a_conflict(registry_url: str) -> None:
+    registry = open_registry(registry_url)
+    register(registry, sample_draft(), actor="ann@host", now=NOON)
+    with registry() as work:
+        session = work._session
+        if session.get_bind().dialect.name == "sqlite":
+            work.audit.add(at=NOON, actor="a", action="a", subject="s", detail={})  # which begins the transaction
+            session.execute(text("PRAGMA defer_foreign_keys = ON"))
+        else:
+            constraint = "ALTER CONSTRAINT fk_gates_version_id_versions DEFERRABLE INITIALLY DEFERRED"
+            session.execute(text(f"ALTER TABLE gates {constraint}"))
+        session.execute(text("UPDATE gates SET version_id = 999"))
+        with pytest.raises(ConflictError, match=r"(?i)foreign key"):
+            work.commit()
+    with registry() as work:
+        assert len(work.versions.get("digits", 1).draft.gates) == 2
+        assert len(work.audit.entries()) == 1
+    registry.close()
+
+
+def test_a_value_that_the_database_cannot_hold_is_refused(postgres_url: str) -> None:
+    registry = open_registry(postgres_url)
+    with registry() as work, pytest.raises(InvalidRequestError, match="cannot hold"):
+        work.audit.add(at=NOON, actor="a\0b", action="a", subject="s", detail={})
     registry.close()
 
 
