@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_the_planted_shift_and_only_the_planted_shift_is_drift(endpoint):
     assert "left" in {column["column"] for column in shifted["columns"] if column["drifted"]}
     assert "right" not in {column["column"] for column in shifted["columns"] if column["drifted"]}
     assert shifted["recorded"]
-    report = open(shifted["report"], encoding="utf-8").read()  # noqa: PTH123, SIM115 - a path as JSON gives it
+    report = Path(shifted["report"]).read_text(encoding="utf-8")
     assert "<html" in report[:200]
     assert endpoint.yard.store.verify(shifted["report_digest"]).files[0].path == "report.html"
     latest = recorded_windows(endpoint.settings, endpoint="digits", limit=5)
