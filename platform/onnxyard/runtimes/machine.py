@@ -17,7 +17,7 @@ SPEED_FLAGS = frozenset(
 
 
 def describe() -> dict[str, str]:
-    """What a measured latency depends on: processor, usable cores, instruction sets, system, runtime.
+    """What a measured latency depends on: processor, usable cores, instruction sets, system, runtimes.
 
     The kernel's release and the load of the moment are left out: the fingerprint must be the same in the next run.
     """
@@ -28,6 +28,7 @@ def describe() -> dict[str, str]:
         "flags": " ".join(sorted(flags & SPEED_FLAGS)),
         "machine": platform.machine(),
         "onnxruntime": metadata.version("onnxruntime"),
+        "openvino": _version("openvino"),
         "processor": model or platform.processor(),
         "system": platform.system(),
     }
@@ -36,6 +37,13 @@ def describe() -> dict[str, str]:
 def fingerprint() -> str:
     """The sha256 (64 hex digits) of `describe()`: part of the key of every stage that measures."""
     return digest_of(describe())
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # an extra that is not installed measures nothing
+        return ""
 
 
 def _processor(cpuinfo: Path) -> tuple[str, set[str]]:

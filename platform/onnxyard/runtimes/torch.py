@@ -84,7 +84,7 @@ class TorchModel:
 
     @property
     def runtime(self) -> str:
-        return f"torch {metadata.version('torch')}"
+        return f"torch {metadata.version('torch').partition('+')[0]}"
 
     @property
     def provider(self) -> str:

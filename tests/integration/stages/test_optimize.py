@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.project.data import Split, Splits
 from onnxyard.project.project import Project
 from onnxyard.runtimes.graph import read_graph
+from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.stages.optimize import candidates as candidates_module
 from onnxyard.stages.optimize.recipes import RECIPES
 from onnxyard.stages.optimize.stage import run
@@ -220,3 +222,25 @@ def test_openvino_is_a_target_like_any_other(exported_way, tmp_path):
     assert by_recipe["fp32"].quality > 0.9
     assert by_recipe["int8-qdq"].quality > 0.9
     assert (tmp_path / "model-ov" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_weights_in_a_file_of_their_own_come_along(exported_way, tmp_path, recipe):
+    model = onnx.load(exported_way.workspace / "export" / "model" / "model.onnx")
+    folder = tmp_path / "source"
+    folder.mkdir()
+    onnx.save_model(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    calibration = exported_way.project.functions().data().calibration
+    source = folder / "model.onnx"
+    made = {
+        one.recipe: one
+        for one in candidates_module.make_all(
+            (recipe,), source, tmp_path / "made", calibration, processing(exported_way)
+        )
+    }
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(made[recipe].file.parent, elsewhere)
+    shutil.rmtree(folder)
+    shutil.rmtree(tmp_path / "made")
+    loaded = OnnxRuntime().load(elsewhere / "model.onnx", provider="CPUExecutionProvider", threads=1)
+    assert loaded.run({"features": np.ones((2, 4), np.float32)})["logits"].shape == (2, 3)

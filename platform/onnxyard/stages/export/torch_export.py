@@ -28,7 +28,7 @@ OPSETS = range(18, 28)
 """Opsets the dynamo exporter honours; below it silently gives 18."""
 _NEWEST_WITH_NOTES = 25
 """Newer opsets are made from this one by onnx's C++ converter."""
-EXPORTER = f"torch.onnx dynamo {metadata.version('torch')}"
+EXPORTER = f"torch.onnx dynamo {metadata.version('torch').partition('+')[0]}"
 
 _NOISE = (
     "torch.onnx._internal.exporter._registration",  # "torchvision is not installed", four times per export

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import onnx
 import onnxruntime as ort
+from onnx import external_data_helper
 
 from onnxyard.errors import UnsupportedModelError
 
@@ -33,10 +35,17 @@ def make_fp32(
     options.log_severity_level = 4
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(made)
-    if (source.parent / f"{source.name}.data").exists():
+    if _has_external_data(source):
+        # Otherwise the saved graph goes on pointing at the source's folder.
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{made.name}.data")
+        options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "0")
     try:
         ort.InferenceSession(source, sess_options=options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ORT raises plain Exception's children of its own, RuntimeError among them
         raise UnsupportedModelError(f"ONNX Runtime cannot optimize the graph: {error}") from error
     return made
+
+
+def _has_external_data(source: Path) -> bool:
+    graph = onnx.load(source, load_external_data=False).graph
+    return any(external_data_helper.uses_external_data(tensor) for tensor in graph.initializer)
