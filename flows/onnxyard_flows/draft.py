@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from onnxyard.lifecycle.digest import digest_of
 from onnxyard.lifecycle.lineage import Lineage
-from onnxyard.lifecycle.version import ArtifactRole, VersionArtifact, VersionDraft, VersionStatus
+from onnxyard.lifecycle.version import ArtifactRole, Execution, VersionArtifact, VersionDraft, VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onnxyard.lifecycle.handover import DevelopResult, ExportResult, OptimizeResult, ValidateResult
+    from onnxyard.lifecycle.handover import DevelopResult, ExportResult, OptimizedModel, OptimizeResult, ValidateResult
     from onnxyard.project.project import Project
 
 
@@ -35,7 +35,7 @@ def draft_version(
         validated: What validate gave.
     """
     artifacts = [
-        VersionArtifact(ArtifactRole.MODEL, m.target, m.model, opset=m.opset, ir_version=m.ir_version)
+        VersionArtifact(ArtifactRole.MODEL, m.target, m.model, m.opset, m.ir_version, _execution(project, m))
         for m in optimized.models
     ]
     artifacts += [
@@ -64,3 +64,8 @@ def draft_version(
         candidates=optimized.candidates,
         gates=validated.gates,
     )
+
+
+def _execution(project: Project, model: OptimizedModel) -> Execution:
+    target = project.file.targets[model.target]
+    return Execution(model.recipe, model.precision, target.runtime, target.provider, target.threads)

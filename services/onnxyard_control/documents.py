@@ -49,6 +49,16 @@ class FileDocument(FromLifecycle):
     size_bytes: int
 
 
+class ExecutionDocument(FromLifecycle):
+    """How a model is to be run."""
+
+    recipe: str
+    precision: str
+    runtime: str
+    provider: str
+    threads: int
+
+
 class ArtifactDocument(BaseModel):
     """One artifact of a version; opset and IR version are a model's."""
 
@@ -58,6 +68,7 @@ class ArtifactDocument(BaseModel):
     files: list[FileDocument]
     opset: int | None
     ir_version: int | None
+    execution: ExecutionDocument | None
 
 
 class CandidateDocument(FromLifecycle):
@@ -252,6 +263,7 @@ class PassportDocument(BaseModel):
                     files=[FileDocument.of(file) for file in each.artifact.files],
                     opset=each.opset,
                     ir_version=each.ir_version,
+                    execution=None if each.execution is None else ExecutionDocument.of(each.execution),
                 )
                 for each in draft.artifacts
             ],

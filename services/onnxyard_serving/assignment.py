@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.deployment import Deployment
     from onnxyard.lifecycle.version import ModelVersion
 
+DEFAULT_PROVIDER = "CPUExecutionProvider"
+DEFAULT_THREADS = 1
+"""For a version that does not say: requests run side by side, one per core, which loses nothing on small models."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -28,6 +32,8 @@ class Assignment:
         signature: Of the endpoint: raw inputs and answers.
         model_signature: Of the graph.
         model_digest: The MODEL artifact's digest.
+        provider: The execution provider it was measured on and must run on.
+        threads: Intra-op threads it was measured with.
         golden_set: The GOLDEN_SET artifact's digest.
         reference: The REFERENCE artifact's digest.
         processing: The PROCESSING artifact's digest; None where raw inputs are the model's.
@@ -42,6 +48,8 @@ class Assignment:
     signature: Signature
     model_signature: Signature
     model_digest: str
+    provider: str
+    threads: int
     golden_set: str
     reference: str
     processing: str | None
@@ -62,6 +70,8 @@ class Assignment:
             return found.artifact.digest
 
         processing = version.artifact(ArtifactRole.PROCESSING)
+        model = version.artifact(ArtifactRole.MODEL, deployment.target)
+        execution = None if model is None else model.execution
         return cls(
             endpoint=deployment.endpoint,
             generation=deployment.generation,
@@ -72,6 +82,8 @@ class Assignment:
             signature=version.draft.signature,
             model_signature=version.draft.model_signature,
             model_digest=digest(ArtifactRole.MODEL, deployment.target),
+            provider=DEFAULT_PROVIDER if execution is None else execution.provider,
+            threads=DEFAULT_THREADS if execution is None else execution.threads,
             golden_set=digest(ArtifactRole.GOLDEN_SET),
             reference=digest(ArtifactRole.REFERENCE),
             processing=None if processing is None else processing.artifact.digest,

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from onnxyard_serving.assignment import Assignment
     from onnxyard_serving.cache import ReplicaCache
 
-PROVIDER = "CPUExecutionProvider"
-THREADS = 1
-"""Intra-op threads per session: requests run side by side, one per core, which loses nothing on small models."""
 WARM_UPS = 3
 
 
@@ -82,14 +79,14 @@ class Loader:
                 model_file,
                 inputs=golden_set / "inputs",
                 expected=reference / f"expected-{assignment.target}",
-                provider=PROVIDER,
-                threads=THREADS,
+                provider=assignment.provider,
+                threads=assignment.threads,
                 signature=assignment.model_signature,
             )
             precision = report.precision
         served = ServedVersion(
             assignment=assignment,
-            loaded=self._runtime.load(model_file, provider=PROVIDER, threads=THREADS),
+            loaded=self._runtime.load(model_file, provider=assignment.provider, threads=assignment.threads),
             processing=processing,
             layout=read_reference(reference).layout,
             precision=precision,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.deployment import Deployment, ReplicaReport
     from onnxyard.lifecycle.passport import Passport
     from onnxyard.lifecycle.signature import Signature, TensorSpec
-    from onnxyard.lifecycle.version import ModelVersion, VersionStatus
+    from onnxyard.lifecycle.version import Execution, ModelVersion, VersionStatus
 
 STATUS_STYLE = {"live": "bold green", "validated": "green", "rejected": "bold red"}
 
@@ -84,6 +85,7 @@ def passport_document(passport: Passport) -> dict[str, object]:
                 "files": [{"path": f.path, "sha256": f.sha256, "size_bytes": f.size_bytes} for f in a.artifact.files],
                 "opset": a.opset,
                 "ir_version": a.ir_version,
+                "execution": None if a.execution is None else asdict(a.execution),
             }
             for a in draft.artifacts
         ],
@@ -162,7 +164,7 @@ def passport_page(passport: Passport) -> RenderableType:
     sections: list[tuple[str, Sequence[str], list[tuple[str, ...]]]] = [
         (
             "Artifacts",
-            ("role", "target", "digest", "bytes", "opset", "IR"),
+            ("role", "target", "digest", "bytes", "opset", "IR", "made for"),
             [
                 (
                     a.role,
@@ -171,6 +173,7 @@ def passport_page(passport: Passport) -> RenderableType:
                     f"{a.artifact.size_bytes:,}",
                     _shown(a.opset),
                     _shown(a.ir_version),
+                    "" if a.execution is None else _execution(a.execution),
                 )
                 for a in draft.artifacts
             ],
@@ -264,3 +267,10 @@ def _signature_document(signature: Signature) -> dict[str, object]:
         return [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in specs]
 
     return {"inputs": tensors(signature.inputs), "outputs": tensors(signature.outputs)}
+
+
+def _execution(execution: Execution) -> str:
+    threads = (
+        f"{execution.threads} thread{'' if execution.threads == 1 else 's'}" if execution.threads else "any threads"
+    )
+    return f"{execution.precision} on {execution.runtime} {execution.provider}, {threads}"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.version import ModelVersion
 
 MODEL_FILE = "model.onnx"
+RUNTIME = "onnxruntime"
 
 
 class OnnxyardServing:
@@ -26,6 +27,13 @@ class OnnxyardServing:
                 f"{subject} has no model for the target {plan.target}; it was made for {made}.",
                 where=f"endpoint {plan.endpoint}",
                 remedy="Add the target to the project file and run the project again.",
+            )
+        if model.execution is not None and model.execution.runtime != RUNTIME:
+            raise UnsupportedModelError(
+                f"The model of {subject} for {plan.target} was made for {model.execution.runtime}; Onnxyard's serving "
+                f"runs {RUNTIME}.",
+                where=f"endpoint {plan.endpoint}",
+                remedy=f"Deploy a target whose runtime is {RUNTIME}.",
             )
         if all(file.path != MODEL_FILE for file in model.artifact.files):
             raise UnsupportedModelError(

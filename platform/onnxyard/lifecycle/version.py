@@ -39,6 +39,25 @@ class ArtifactRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Execution:
+    """How a MODEL was made for its target, and how it was measured and is to be run there.
+
+    Attributes:
+        recipe: The chosen recipe, as `int8-qdq`.
+        precision: As `fp32` or `int8`.
+        runtime: As `onnxruntime`.
+        provider: The execution provider or device that must run it.
+        threads: Intra-op threads of one call; 0 lets the runtime choose.
+    """
+
+    recipe: str
+    precision: str
+    runtime: str
+    provider: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
 class VersionArtifact:
     """One artifact of a version.
 
@@ -48,6 +67,7 @@ class VersionArtifact:
         artifact: The manifest.
         opset: Default-domain opset of a MODEL; None otherwise.
         ir_version: IR version of a MODEL; None otherwise.
+        execution: How a MODEL is run; None otherwise.
     """
 
     role: ArtifactRole
@@ -55,6 +75,7 @@ class VersionArtifact:
     artifact: Artifact
     opset: int | None = None
     ir_version: int | None = None
+    execution: Execution | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from onnxyard.lifecycle.drift import ColumnDrift
 from onnxyard.lifecycle.gate import Gate
 from onnxyard.lifecycle.lineage import Lineage
 from onnxyard.lifecycle.signature import Signature, TensorSpec
-from onnxyard.lifecycle.version import ModelVersion, VersionArtifact, VersionDraft
+from onnxyard.lifecycle.version import Execution, ModelVersion, VersionArtifact, VersionDraft
 from onnxyard.lifecycle.window import Window
 from onnxyard.ports.unit_of_work import AuditEntry, LifecycleRun, OutboxMessage
 from onnxyard.registry.tables import (
@@ -198,6 +198,7 @@ def message_of(row: OutboxRow) -> OutboxMessage:
 
 
 def _artifact_row(position: int, artifact: VersionArtifact) -> VersionArtifactRow:
+    execution = artifact.execution
     return VersionArtifactRow(
         position=position,
         role=artifact.role,
@@ -205,6 +206,11 @@ def _artifact_row(position: int, artifact: VersionArtifact) -> VersionArtifactRo
         digest=artifact.artifact.digest,
         opset=artifact.opset,
         ir_version=artifact.ir_version,
+        recipe=None if execution is None else execution.recipe,
+        precision=None if execution is None else execution.precision,
+        runtime=None if execution is None else execution.runtime,
+        provider=None if execution is None else execution.provider,
+        threads=None if execution is None else execution.threads,
         files=[
             VersionArtifactFileRow(path=file.path, sha256=file.sha256, size_bytes=file.size_bytes)
             for file in artifact.artifact.files
@@ -214,7 +220,19 @@ def _artifact_row(position: int, artifact: VersionArtifact) -> VersionArtifactRo
 
 def _artifact_of(row: VersionArtifactRow) -> VersionArtifact:
     files = tuple(ArtifactFile(file.path, file.sha256, file.size_bytes) for file in row.files)
-    return VersionArtifact(row.role, row.target, Artifact(files), row.opset, row.ir_version)
+    return VersionArtifact(row.role, row.target, Artifact(files), row.opset, row.ir_version, _execution_of(row))
+
+
+def _execution_of(row: VersionArtifactRow) -> Execution | None:
+    if (
+        row.recipe is None
+        or row.precision is None
+        or row.runtime is None
+        or row.provider is None
+        or row.threads is None
+    ):
+        return None
+    return Execution(row.recipe, row.precision, row.runtime, row.provider, row.threads)
 
 
 def _candidate_row(position: int, candidate: Candidate) -> CandidateRow:

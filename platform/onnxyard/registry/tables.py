@@ -119,6 +119,11 @@ class VersionArtifactRow(Base):
     digest: Mapped[str] = mapped_column(Digest)
     opset: Mapped[int | None]
     ir_version: Mapped[int | None]
+    recipe: Mapped[str | None] = mapped_column(Name)
+    precision: Mapped[str | None] = mapped_column(Name)
+    runtime: Mapped[str | None] = mapped_column(Name)
+    provider: Mapped[str | None] = mapped_column(Name)
+    threads: Mapped[int | None]
 
     files: Mapped[list[VersionArtifactFileRow]] = relationship(lazy="selectin", order_by="VersionArtifactFileRow.path")
 

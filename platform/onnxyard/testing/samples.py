@@ -13,10 +13,13 @@ from onnxyard.lifecycle.drift import ColumnDrift, DriftVerdict
 from onnxyard.lifecycle.gate import Gate, GateOutcome
 from onnxyard.lifecycle.lineage import Lineage
 from onnxyard.lifecycle.signature import Signature, TensorSpec
-from onnxyard.lifecycle.version import ArtifactRole, VersionArtifact, VersionDraft, VersionStatus
+from onnxyard.lifecycle.version import ArtifactRole, Execution, VersionArtifact, VersionDraft, VersionStatus
 from onnxyard.lifecycle.window import Window
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+SAMPLE_EXECUTION = Execution("fp32", "fp32", "onnxruntime", "CPUExecutionProvider", 1)
 
 
 def sample_artifact(name: str = "model.onnx", content: str = "") -> Artifact:
@@ -46,7 +49,7 @@ def sample_draft(model: str = "digits", key: str = "key", **changed: Any) -> Ver
         ),
         "lineage": Lineage("torch 2.13.0", "ab" * 32, "cd" * 32, "0123abc", (("develop", "d1"), ("export", "e1"))),
         "artifacts": (
-            VersionArtifact(ArtifactRole.MODEL, "cpu", sample_artifact(content=key), 20, 10),
+            VersionArtifact(ArtifactRole.MODEL, "cpu", sample_artifact(content=key), 20, 10, SAMPLE_EXECUTION),
             VersionArtifact(ArtifactRole.GOLDEN_SET, "", sample_artifact("raw/index.json")),
             VersionArtifact(ArtifactRole.REFERENCE, "", sample_artifact("reference.json")),
         ),
