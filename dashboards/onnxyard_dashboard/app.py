@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.deployment import ReplicaReport
 
 REPORT = "report.html"
-SILENT_AFTER = timedelta(minutes=2)
-"""A replica that said nothing for this long is shown as silent."""
+SILENT_AFTER = timedelta(seconds=45)
+"""A replica, which speaks every ten seconds, is shown as silent when it said nothing for this long."""
 PLOTLY_STYLES = (
     # plotly.js adds one empty style element and fills it through the CSSOM ...
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
@@ -159,6 +159,7 @@ def _templates(mlflow_url: str | None, prefect_url: str | None) -> Environment:
         lstrip_blocks=True,
     )
     pages.filters.update(
+        breakable=wording.breakable,
         number=wording.number,
         size=wording.size,
         age=wording.age,

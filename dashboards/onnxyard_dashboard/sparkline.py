@@ -13,6 +13,8 @@ BAR = 13.0
 GAP = 4.0
 LEAST = 3.0
 """No bar is lower: a window with no effect is still a window."""
+LEAST_WIDTH = 180.0
+"""The threshold's line is this long however few windows there are."""
 CEILING = 1.0
 """Effects above one standard deviation are drawn alike."""
 
@@ -66,7 +68,7 @@ def sparkline(windows: tuple[Window, ...]) -> Sparkline:
         height = max(LEAST, _height(effect))
         x = index * (BAR + GAP)
         bars.append(Bar(x, HEIGHT - height, height, window, effect, worst.column if worst is not None else ""))
-    width = max(len(bars) * (BAR + GAP) - GAP, BAR)
+    width = max(len(bars) * (BAR + GAP) - GAP, LEAST_WIDTH)
     return Sparkline(tuple(bars), width, HEIGHT, BAR, HEIGHT - _height(MINIMUM_EFFECT))
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup, escape
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SHORT_DIGEST = 12
+_SEAM = re.compile(r"(?<=[:_-])(?=\w)|(?=@)")
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -57,3 +61,8 @@ def stamp(value: datetime) -> str:
 def digest(value: str | None) -> str:
     """The first digits of a sha256."""
     return value[:SHORT_DIGEST] if value else "–"  # noqa: RUF001 - as above
+
+
+def breakable(name: str) -> Markup:
+    """A compound name, as `quality:accuracy@cpu`, that a narrow column may break at its seams."""
+    return Markup("<wbr>").join(escape(part) for part in _SEAM.split(name))

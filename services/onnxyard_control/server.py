@@ -28,6 +28,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]  # what follows repeats the address
         raise ConflictError(
-            f"Port {port} of {host} cannot be listened at: {error.strerror}.", remedy="Choose another with --port."
+            f"Port {port} of {host} cannot be listened at: {reason}.", remedy="Choose another with --port."
         ) from error

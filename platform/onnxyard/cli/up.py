@@ -213,8 +213,9 @@ def _settle(ports: Ports, host: str, settings: Settings) -> Ports:
         try:
             settled[name] = _free_port(at, port)
         except OSError as error:
+            reason = (error.strerror or str(error)).partition(" (")[0]  # what follows repeats the address
             raise ConflictError(
-                f"The port {port} that {name} wants cannot be listened at: {error.strerror}.",
+                f"The port {port} that {name} wants cannot be listened at: {reason}.",
                 where=f"{at}:{port}",
                 remedy=f"Stop what uses it, or choose another: --{name}-port.",
                 service=name,
