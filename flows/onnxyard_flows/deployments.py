@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
@@ -19,16 +21,13 @@ from onnxyard.bootstrap import Yard
 from onnxyard.errors import GateFailedError, NotFoundError, OnnxyardError
 from onnxyard.ports.unit_of_work import RunState
 from onnxyard.project.project import load_project
-from onnxyard.settings import find_project
+from onnxyard.settings import Settings, find_project
 from onnxyard_flows.lifecycle import onnx_lifecycle
 from onnxyard_flows.scheduled import scheduled_job
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from prefect.client.schemas.objects import FlowRun
-
-    from onnxyard.settings import Settings
+    from prefect.client.schemas.responses import DeploymentResponse
 
 WORK_POOL = "onnxyard"
 """A pool of type `process`: `prefect worker start --pool onnxyard`."""
@@ -66,6 +65,8 @@ def create_deployments(project: Path, settings: Settings) -> list[str]:
             "parameters": {"endpoint": file.deploy.endpoint, "rows": file.monitor.window_rows},
             "home": str(settings.home),
         },
+        # A check that is late is not worth a second one at once: the next looks at the same rows and more.
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         work_pool_name=WORK_POOL,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -109,7 +110,7 @@ def start(name: str, settings: Settings, *, wait: bool) -> dict[str, Any]:
             time.sleep(POLL_SECONDS)
             run = client.read_flow_run(run.id)
     if wait and run.state is not None and not run.state.is_completed():
-        raise _failure(run, name, settings)
+        raise _failure(run, name, _settings_of(deployment, settings))
     state = run.state.type.value if run.state is not None else "SCHEDULED"
     return {"deployment": name, "flow_run": str(run.id), "state": state}
 
@@ -123,6 +124,12 @@ def _failure(run: FlowRun, name: str, settings: Settings) -> OnnxyardError:
         return GateFailedError(row.detail, where=name, flow_run=str(run.id), version=row.version)
     detail = row.detail if row is not None and row.detail else told
     return OnnxyardError(f"{name} failed: {detail}", where=f"flow run {run.id}")
+
+
+def _settings_of(deployment: DeploymentResponse, settings: Settings) -> Settings:
+    """The installation a deployment works in: the command may have been given from anywhere."""
+    home = deployment.parameters.get("home")
+    return Settings.read(home=Path(str(home))) if home else settings
 
 
 def _ensure_work_pool() -> None:

@@ -73,7 +73,7 @@ size_bytes = 100000
 [gates.quality]
 accuracy = 0.9
 [monitor]
-every_minutes = 0.05
+every_minutes = 0.25
 """
 
 

@@ -87,7 +87,7 @@ def test_a_failed_gate_on_a_worker_is_told_with_its_exit_code(carried: tuple[Pro
 def test_the_scheduled_check_fires_on_the_worker_and_leaves_its_window(
     carried: tuple[Project, Ended], tmp_path: Path
 ) -> None:
-    project, _ = carried  # every_minutes = 0.05: a schedule of three seconds
+    project, _ = carried  # every_minutes = 0.25: a schedule of fifteen seconds
     rows = _log_reference_rows(project, tmp_path)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
