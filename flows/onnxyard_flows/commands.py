@@ -12,10 +12,10 @@ import typer
 
 from onnxyard.cli.exits import exit_code
 from onnxyard.cli.options import HomeOption, JsonOption, ProjectArgument
-from onnxyard.cli.output import err, error_document, print_error, print_json
+from onnxyard.cli.output import err, error_document, out, print_error, print_json
+from onnxyard.cli.summary import print_lifecycle
 from onnxyard.errors import GateFailedError
 from onnxyard.settings import Settings
-from onnxyard_flows.summary import print_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +46,16 @@ def register(app: typer.Typer) -> None:
             if as_json:
                 print_json({**document, **error_document(error)})
             else:
-                print_summary(document, settings)
+                print_lifecycle(document)
             print_error(error, as_json=False)
             raise typer.Exit(exit_code(error)) from error
         if as_json:
             print_json(document)
         else:
-            print_summary(document, settings)
+            print_lifecycle(document)
+            if document["version"] is not None:
+                out.print(f"next: onnxyard show {document['model']}@{document['version']} --home {settings.home}")
+                out.print(f"      onnxyard up {project}")
 
     deployment = typer.Typer(name="deployment", help="Runs on a Prefect server's workers.", no_args_is_help=True)
     app.add_typer(deployment)

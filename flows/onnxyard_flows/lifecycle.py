@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.version import ModelVersion, VersionDraft
     from onnxyard.ports.unit_of_work import LifecycleRun
     from onnxyard.project.project import Project
+
+log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.onnx"
 
@@ -155,7 +158,9 @@ class Lifecycle:
             raise self._rejection(workshop, version)
         if until is Stage.DEPLOY:
             self._deploy(workshop, version)
-        aliases.deliver_aliases(self._yard.unit_of_work, self._yard.recorder, now=_now())
+        delivery = aliases.deliver_aliases(self._yard.unit_of_work, self._yard.recorder, now=_now())
+        if delivery.pending:
+            log.warning("MLflow's alias will follow with a later command: %s", delivery.error)
         return self._document(workshop, version)
 
     def _register(self, workshop: Workshop, made: Made) -> ModelVersion | None:
@@ -195,15 +200,17 @@ class Lifecycle:
         deploy = self._project.file.deploy
         with self._yard.unit_of_work() as work:
             generation = work.deployments.generation(deploy.endpoint)
-            current = work.deployments.current(deploy.endpoint)
+            history = work.deployments.history(deploy.endpoint)
         request = DeployRequest(
-            deploy.endpoint, version.draft.model, version.number, deploy.target, generation, current
+            deploy.endpoint, version.draft.model, version.number, deploy.target, generation, history
         )
         watch = Stopwatch()
 
         @task(name="deploy", task_run_name="deploy", persist_result=False)
         def plan_and_apply() -> bool:
             result = deploy_stage.run(request, workshop.workspaces)
+            if result.held:
+                log.warning("not deployed: %s", result.detail)
             if result.plan is not None:
                 self._apply(workshop, result.plan)
             return result.plan is None

@@ -6,6 +6,7 @@ OnnxyardError
 │   ├── UserCodeError          the project's own train, data or metrics raised or returned the wrong thing
 │   └── MissingExtraError      an optional part of Onnxyard is not installed
 ├── NotFoundError              a name that nothing answers to
+│   └── NoTrafficError         an endpoint that nobody has asked anything yet
 ├── ConflictError              somebody else changed it first, or holds it now
 ├── GateFailedError            a gate measured a value that its threshold does not allow
 ├── UnsupportedModelError      the model cannot take this path
@@ -88,6 +89,13 @@ class NotFoundError(OnnxyardError):
 
     code = "not-found"
     title = "Not found"
+
+
+class NoTrafficError(NotFoundError):
+    """An endpoint that nobody has asked anything yet: there is no window to judge."""
+
+    code = "no-traffic"
+    title = "No traffic yet"
 
 
 class ConflictError(OnnxyardError):

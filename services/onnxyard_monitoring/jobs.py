@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxyard.bootstrap import Yard
-from onnxyard.errors import ConflictError, NotFoundError, TransientError
+from onnxyard.errors import ConflictError, NotFoundError, NoTrafficError, TransientError
 from onnxyard.lifecycle.deployment import Deployment, Role
 from onnxyard.lifecycle.drift import MINIMUM_ROWS, DriftVerdict
 from onnxyard.lifecycle.version import ArtifactRole
@@ -70,7 +70,8 @@ def check_drift(settings: Settings, *, endpoint: str, rows: int = MINIMUM_ROWS) 
         last_sequence, missing, columns, report, report_digest, recorded`.
 
     Raises:
-        NotFoundError: no such endpoint, its version has no reference, or nothing was logged yet.
+        NotFoundError: no such endpoint, or its version has no reference.
+        NoTrafficError: nothing was logged yet.
         ArtifactCorruptError: the reference's bytes are not those that were recorded.
         UnreachableError, StorageFullError: registry, log or store could not be used.
     """
@@ -117,6 +118,17 @@ def check_drift(settings: Settings, *, endpoint: str, rows: int = MINIMUM_ROWS) 
     return _document(window, report=_report_file(settings, window), missing=traffic.missing, recorded=True)
 
 
+def scheduled_check(settings: Settings, *, endpoint: str, rows: int = MINIMUM_ROWS) -> dict[str, object]:
+    """`check_drift` for a schedule: that nobody has asked anything yet is a result there, and no failure.
+
+    Raises as `check_drift`, less NoTrafficError.
+    """
+    try:
+        return check_drift(settings, endpoint=endpoint, rows=rows)
+    except NoTrafficError as error:
+        return {"endpoint": endpoint, "verdict": None, "detail": error.detail, "rows": 0, "recorded": False}
+
+
 def recorded_windows(settings: Settings, *, endpoint: str, limit: int) -> list[dict[str, object]]:
     """The latest `limit` recorded windows, newest first, as `check_drift` gives them. Raises NotFoundError."""
     yard = Yard(settings)
@@ -161,7 +173,7 @@ def _covers(window: Window, traffic: LoggedWindow) -> bool:
 def _again(settings: Settings, watched: Watched, endpoint: str) -> dict[str, object]:
     """Nothing new was logged: the last window once more, where there is one."""
     if not watched.recorded:
-        raise NotFoundError(
+        raise NoTrafficError(
             f"No prediction of {watched.champion.model}@{watched.champion.version} was logged yet.",
             where=f"endpoint {endpoint}, log {settings.predictions}",
             remedy=f"Send it requests first: POST /v2/models/{endpoint}/infer",

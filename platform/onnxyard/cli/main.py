@@ -13,6 +13,7 @@ from onnxyard import __version__
 from onnxyard.cli.exits import UNEXPECTED, exit_code
 from onnxyard.cli.extras import missing_extra
 from onnxyard.cli.output import err, out, print_error
+from onnxyard.disk import full_disk
 from onnxyard.errors import OnnxyardError
 
 COMMANDS = "onnxyard.commands"
@@ -66,7 +67,11 @@ def main() -> NoReturn:
         sys.exit(exit_code(told))
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception:
+    except Exception as error:
+        full = full_disk(error)
+        if full is not None:
+            print_error(full, as_json=as_json)
+            sys.exit(exit_code(full))
         logging.getLogger("onnxyard").exception("unexpected error")
         err.print("This is a defect of Onnxyard; please report it with the lines above.")
         sys.exit(UNEXPECTED)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from onnxyard.cli.options import HomeOption, JsonOption, ProjectArgument
 from onnxyard.cli.output import err, out, print_json
+from onnxyard.cli.summary import print_lifecycle, table
 from onnxyard.cli.traffic import InferenceClient, draw, plant_shift, send, share_right
 from onnxyard.errors import OnnxyardError, UnreachableError
 from onnxyard.settings import Settings
@@ -145,55 +145,17 @@ def _bar(title: str, total: int) -> Iterator[Any]:
 
 def _print_summary(document: dict[str, Any], legs: tuple[Leg, Leg], project: Path) -> None:
     run = document["lifecycle"]
-    out.print(f"\n[bold]{run['model']}@{run['version']}[/] is {run['status']}, generation {run['generation']}\n")
-    stages = Table("stage", "seconds", "", title="Stages", title_justify="left", box=None)
-    for name, stage in run["stages"].items():
-        stages.add_row(name, f"{stage['seconds']:.1f}", "reused" if stage["reused"] else "")
-    candidates = Table(
-        "recipe",
-        "target",
-        "quality",
-        "p50 ms",
-        "p99 ms",
-        "bytes",
-        "",
-        title="Candidates",
-        title_justify="left",
-        box=None,
-    )
-    for each in run["candidates"]:
-        numbers = (_number(each[key]) for key in ("quality", "p50_ms", "p99_ms", "size_bytes"))
-        candidates.add_row(each["recipe"], each["target"], *numbers, "chosen" if each["chosen"] else "")
-    gates = Table("gate", "observed", "threshold", "", title="Gates", title_justify="left", box=None)
-    for gate in run["gates"]:
-        gates.add_row(
-            gate["name"],
-            _number(gate["observed"]),
-            _number(gate["threshold"]),
-            "passed" if gate["passed"] else "FAILED",
-        )
-    traffic = Table(
-        "traffic", "rows", "right", "drift check", "report", title="Traffic", title_justify="left", box=None
-    )
+    print_lifecycle(run)
+    traffic = table("traffic", "rows", "right", "drift check", "why")
     for leg in legs:
         right = "-" if leg.right is None else f"{leg.right:.1%}"
         traffic.add_row(
-            leg.traffic,
-            str(leg.rows),
-            right,
-            leg.window["verdict"].replace("_", " "),
-            str(leg.window.get("report") or ""),
+            leg.traffic, str(leg.rows), right, leg.window["verdict"].replace("_", " "), leg.window["detail"]
         )
-    for table in (stages, candidates, gates, traffic):
-        out.print(table)
-        out.print()
-    out.print(f"Endpoint       {document['url']}  (an Open Inference Protocol V2 model; it was stopped at the end)")
-    out.print(f"Took           {document['seconds']} s")
-    out.print("Look next      make up                      serving, dashboard, MLflow and Prefect, with their URLs")
-    out.print(f"               onnxyard show {run['model']}@{run['version']} --home {project}/.onnxyard")
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    out.print(traffic)
+    for leg in legs:
+        out.print(f"report    {leg.window['report']}")
+    out.print(f"endpoint  {document['url']} (Open Inference Protocol V2; it was stopped at the end)")
+    out.print(f"took      {document['seconds']} s")
+    out.print("next      make up    or, for any project: onnxyard up DIR")
+    out.print(f"          onnxyard show {run['model']}@{run['version']} --home {project}/.onnxyard")

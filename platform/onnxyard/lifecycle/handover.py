@@ -120,7 +120,14 @@ class ValidateResult:
 
 @dataclass(frozen=True, slots=True)
 class DeployResult:
-    """A plan, or None where the version is live already and nothing needs to change."""
+    """A plan, or None where nothing is to change.
+
+    Attributes:
+        plan: What to apply; None where the version is live already, or is held back.
+        detail: One sentence a person reads.
+        held: A person replaced this version and it stays down until a person brings it back.
+    """
 
     plan: DeploymentPlan | None
     detail: str
+    held: bool = False

@@ -53,7 +53,7 @@ def check_batch(split: str, inputs: Tensors) -> None:
             raise UserCodeError(
                 f"Input {name!r} of the {split} split holds {what} in {len(rows)} of {len(values)} rows, "
                 f"first in row {rows[0]}.",
-                remedy="Clean the data in `data`, before the rows are split.",
+                remedy="Clean the rows in `data` before it returns them.",
             )
 
 
@@ -70,11 +70,16 @@ def _first(name: str, split: Split) -> Tensors:
 
     if not isinstance(split, StreamedSplit):
         if not len(split):
-            raise UserCodeError(f"The {name} split is empty.")
+            raise _empty(name)
         return split.inputs
     for batch in split.batches(1):
         return batch.inputs
-    raise UserCodeError(f"The {name} split is empty.")
+    raise _empty(name)
+
+
+def _empty(name: str) -> UserCodeError:
+    remedy = "Give it rows" if name == "train" else "Give it rows, or leave it out and it is split off train"
+    return UserCodeError(f"The {name} split is empty.", remedy=f"{remedy}.")
 
 
 def _shown(layout: dict[str, tuple[str, tuple[int, ...]]]) -> str:

@@ -64,8 +64,13 @@ class Functions:
         if not isinstance(splits, Splits):
             raise self._wrong("data", splits, "onnxyard.project.data.Splits")
         with siblings_of(self.root), blaming(self.root, "data gave rows that cannot be read"):
-            completed = splits.completed(self.seed)
-            check_splits(completed)
+            try:
+                check_splits(splits)  # as they were given: rows are named by the numbers that the author knows
+                completed = splits.completed(self.seed)
+                check_splits(completed)
+            except UserCodeError as error:
+                error.where = error.where or self._where("data")
+                raise
         return completed
 
     def model(self) -> Any:  # noqa: ANN401 - torch is optional, so its types cannot be named here
@@ -125,7 +130,11 @@ class Functions:
             return function(*arguments)
 
     def _wrong(self, name: str, got: object, wanted: str) -> UserCodeError:
-        return UserCodeError(f"{name} returned a {type(got).__name__}, not {wanted}.", where=self._where(name))
+        return UserCodeError(
+            f"{name} returned a {type(got).__name__}, not {wanted}.",
+            where=self._where(name),
+            remedy=f"It must be `def {_SHAPES[name]}`.",
+        )
 
     def _where(self, name: str) -> str:
         code = getattr(getattr(self.module, name), "__code__", None)

@@ -137,6 +137,7 @@ def _told(error: BaseException, root: Path, what: str) -> UserCodeError:
     return UserCodeError(
         f"{what}: {type(error).__name__}{': ' + text[0] if text else ''}",
         where=place,
+        remedy="Mend it there; the error that --json prints has the whole traceback.",
         traceback="".join(traceback.format_exception(error)),
     )
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from onnxyard.errors import InvalidRequestError, NotFoundError, OnnxyardError, UnreachableError
+from onnxyard.disk import full_disk
+from onnxyard.errors import InvalidRequestError, NotFoundError, OnnxyardError, TransientError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,6 +98,7 @@ class MlflowRecorder:
             import mlflow  # noqa: PLC0415 - takes seconds, and an unchanged run records nothing
 
             logging.getLogger("mlflow").setLevel(logging.WARNING)  # importing it set INFO
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks of what it raises anyway
             mlflow.set_tracking_uri(self._uri)  # `onnx.log_model` takes no client
             mlflow.set_registry_uri(self._uri)
             self._opened = mlflow.MlflowClient(self._uri, self._uri)
@@ -132,9 +134,12 @@ class MlflowRecorder:
             yield
         except OnnxyardError:
             raise
-        except OSError as error:  # requests' exceptions are OSErrors
-            raise self._unreachable(_first_line(error)) from error
         except Exception as error:
+            if (full := full_disk(error)) is not None:
+                full.where = full.where or self._uri
+                raise full from error
+            if isinstance(error, OSError):  # requests' exceptions are OSErrors
+                raise self._unreachable(_first_line(error)) from error
             from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see `_client`
 
             if not isinstance(error, MlflowException):
@@ -161,7 +166,7 @@ class MlflowRecorder:
             try:
                 with self._told():
                     self._client.set_terminated(run_id, status)
-            except UnreachableError:
+            except TransientError:
                 if status == "FINISHED":
                     raise
                 # The block's own error is the one to tell; MLflow keeps showing the run as running.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from onnxyard.disk import is_full
 from onnxyard.errors import (
     ArtifactCorruptError,
     ConflictError,
@@ -17,16 +18,6 @@ from onnxyard.errors import (
 if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
-_SQLITE_FULL = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        # A disk quota or a file size limit shows as a failed write, sync or truncate, not as SQLITE_FULL.
-        sqlite3.SQLITE_IOERR_WRITE,
-        sqlite3.SQLITE_IOERR_FSYNC,
-        sqlite3.SQLITE_IOERR_TRUNCATE,
-        sqlite3.SQLITE_IOERR_SHMSIZE,
-    }
-)
 _SQLITE_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _POSTGRES_FULL = frozenset({"53100", "53400"})  # disk_full, configuration_limit_exceeded
 _POSTGRES_LOST_RACE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
@@ -65,7 +56,7 @@ def fault(error: BaseException, *, where: str) -> OnnxyardError | None:
 
 def _sqlite_fault(error: sqlite3.Error, where: str) -> OnnxyardError | None:
     code = getattr(error, "sqlite_errorcode", None)
-    if code in _SQLITE_FULL:
+    if is_full(error):
         return _full(error, where)
     if code is not None and code & 0xFF in _SQLITE_CORRUPT:
         return ArtifactCorruptError(
@@ -77,7 +68,7 @@ def _sqlite_fault(error: sqlite3.Error, where: str) -> OnnxyardError | None:
         return UnreachableError(
             f"The registry cannot be used: {_first_line(error)}.",
             where=where,
-            remedy="Check that its folder exists, is writable, and that no other program holds the file.",
+            remedy="Check that its folder exists, is writable and has space, and that no other program holds the file.",
         )
     return None
 

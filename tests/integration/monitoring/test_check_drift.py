@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from onnxyard.bootstrap import Yard
-from onnxyard.errors import ArtifactCorruptError, NotFoundError, TransientError
+from onnxyard.errors import ArtifactCorruptError, NotFoundError, NoTrafficError, TransientError
 from onnxyard.lifecycle.digest import file_digest
 from onnxyard.lifecycle.drift import ColumnDrift
 from onnxyard.lifecycle.version import ArtifactRole
@@ -23,7 +23,7 @@ from onnxyard.predictions.sqlite_log import SqlitePredictionLog
 from onnxyard.profile.layout import Layout
 from onnxyard.profile.reference import write_reference
 from onnxyard_monitoring.evidence import Renderer
-from onnxyard_monitoring.jobs import check_drift, recorded_windows
+from onnxyard_monitoring.jobs import check_drift, recorded_windows, scheduled_check
 from sample_home import SIGNATURE, add_version, settings_of
 
 BATCH = 50
@@ -218,3 +218,17 @@ def test_a_renderer_that_hangs_is_given_up(tmp_path):
     table = {"x": np.zeros(600)}
     with Renderer() as renderer, pytest.raises(TransientError, match="took longer"):
         renderer.render(table, table, columns, into=tmp_path, timeout_s=0.01)
+
+
+def test_no_traffic_is_an_error_for_a_person_and_a_result_for_a_schedule(endpoint):
+    with pytest.raises(NoTrafficError, match="No prediction of digits@1 was logged yet"):
+        endpoint.check()
+    told = scheduled_check(endpoint.settings, endpoint="digits")
+    assert (told["verdict"], told["rows"], told["recorded"]) == (None, 0, False)
+    endpoint.traffic(600)
+    assert scheduled_check(endpoint.settings, endpoint="digits")["verdict"] == "no_drift"
+
+
+def test_a_schedule_for_an_endpoint_that_is_not_there_fails(endpoint):
+    with pytest.raises(NotFoundError, match="no endpoint digitz"):
+        scheduled_check(endpoint.settings, endpoint="digitz")

@@ -17,7 +17,7 @@ class DeployRequest:
         version: The version's number.
         target: The target whose artifact shall serve.
         generation: The endpoint's present generation; 0 where it does not exist.
-        current: The roles of the present generation.
+        history: Every role of every generation of the endpoint, newest first.
     """
 
     endpoint: str
@@ -25,4 +25,4 @@ class DeployRequest:
     version: int
     target: str
     generation: int
-    current: tuple[Deployment, ...]
+    history: tuple[Deployment, ...]

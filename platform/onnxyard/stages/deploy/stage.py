@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnxyard.lifecycle.deployment import DeploymentKind, DeploymentPlan, Role
+from onnxyard.lifecycle.deployment import Deployment, DeploymentKind, DeploymentPlan, Role
 from onnxyard.lifecycle.handover import DeployResult
 
 if TYPE_CHECKING:
@@ -12,17 +12,27 @@ if TYPE_CHECKING:
 
     from onnxyard.stages.deploy.request import DeployRequest
 
+BY_HAND = frozenset({DeploymentKind.PROMOTE, DeploymentKind.ROLLBACK})
+
 
 def run(request: DeployRequest, workspace: Path) -> DeployResult:  # noqa: ARG001 - a stage's shape; a plan is no file
-    """Plan to make the version the endpoint's champion, unless it is that already."""
-    champion = next((d for d in request.current if d.role is Role.CHAMPION), None)
-    same = champion is not None and (champion.model, champion.version, champion.target) == (
-        request.model,
-        request.version,
-        request.target,
-    )
-    if same:
-        return DeployResult(None, f"{request.model}@{request.version} is live at {request.endpoint} already")
+    """Plan to make the version the endpoint's champion.
+
+    No plan where it is that already, nor where a person replaced it (a rollback, a promotion): a schedule that runs the
+    lifecycle again must not bring back what somebody took down. Promoting it does.
+    """
+    subject = f"{request.model}@{request.version}"
+    champions = [d for d in request.history if d.role is Role.CHAMPION]
+    if champions and _is_it(champions[0], request):
+        return DeployResult(None, f"{subject} is live at {request.endpoint} already")
+    successor = _successor(champions, request)
+    if successor is not None and successor.kind in BY_HAND:
+        return DeployResult(
+            None,
+            f"{successor.actor} replaced {subject} at {request.endpoint} ({successor.kind}: {successor.reason}); "
+            f"bring it back with: onnxyard promote {subject}",
+            held=True,
+        )
     plan = DeploymentPlan(
         endpoint=request.endpoint,
         model=request.model,
@@ -32,4 +42,18 @@ def run(request: DeployRequest, workspace: Path) -> DeployResult:  # noqa: ARG00
         kind=DeploymentKind.DEPLOY,
         reason="passed every gate",
     )
-    return DeployResult(plan, f"{request.model}@{request.version} becomes champion of {request.endpoint}")
+    return DeployResult(plan, f"{subject} becomes champion of {request.endpoint}")
+
+
+def _successor(champions: list[Deployment], request: DeployRequest) -> Deployment | None:
+    """Who came after the version's last time as champion; None where it never was."""
+    last = next((index for index, each in enumerate(champions) if _is_it(each, request)), 0)
+    return champions[last - 1] if last > 0 else None
+
+
+def _is_it(deployment: Deployment, request: DeployRequest) -> bool:
+    return (deployment.model, deployment.version, deployment.target) == (
+        request.model,
+        request.version,
+        request.target,
+    )

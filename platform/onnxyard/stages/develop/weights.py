@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from importlib import metadata
 from pickle import UnpicklingError
@@ -64,10 +66,18 @@ def _train(functions: Functions, splits: Splits, report: Report) -> torch.nn.Mod
 
 
 def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
+    from safetensors import SafetensorError  # noqa: PLC0415 - optional
     from safetensors.torch import save_file  # noqa: PLC0415 - imports torch
 
-    # Copies, because safetensors refuses tensors that share memory, as tied weights do.
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}, path)
+    try:
+        # Copies, because safetensors refuses tensors that share memory, as tied weights do.
+        save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}, path)
+    except SafetensorError as error:
+        told = re.search(r"os error (\d+)", str(error))
+        if told is None:
+            raise
+        number = int(told[1])  # the disk's own error, which its Rust code keeps as text only
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
