@@ -18,18 +18,21 @@ def print_lifecycle(document: dict[str, Any]) -> None:
     for name, stage in document["stages"].items():
         stages.add_row(name, f"{stage['seconds']:.1f}", "reused" if stage["reused"] else "")
     out.print(stages)
+    out.print()
     if document["candidates"]:
         candidates = table("candidate", "target", "quality", "p50 ms", "p99 ms", "bytes", "")
         for each in document["candidates"]:
             numbers = (_number(each[key]) for key in ("quality", "p50_ms", "p99_ms", "size_bytes"))
             candidates.add_row(each["recipe"], each["target"], *numbers, "chosen" if each["chosen"] else "")
         out.print(candidates)
+        out.print()
     if document["gates"]:
         gates = table("gate", "observed", "threshold", "")
         for gate in document["gates"]:
             verdict = "[green]passed[/]" if gate["passed"] else "[bold red]not passed[/]"
             gates.add_row(gate["name"], _number(gate["observed"]), _number(gate["threshold"]), verdict)
         out.print(gates)
+        out.print()
     if document["version"] is None:
         out.print(f"{document['model']} is not registered yet: validate was not run.")
         return

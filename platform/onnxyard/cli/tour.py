@@ -146,6 +146,7 @@ def _bar(title: str, total: int) -> Iterator[Any]:
 def _print_summary(document: dict[str, Any], legs: tuple[Leg, Leg], project: Path) -> None:
     run = document["lifecycle"]
     print_lifecycle(run)
+    out.print()
     traffic = table("traffic", "rows", "right", "drift check", "why")
     for leg in legs:
         right = "-" if leg.right is None else f"{leg.right:.1%}"
@@ -153,6 +154,7 @@ def _print_summary(document: dict[str, Any], legs: tuple[Leg, Leg], project: Pat
             leg.traffic, str(leg.rows), right, leg.window["verdict"].replace("_", " "), leg.window["detail"]
         )
     out.print(traffic)
+    out.print()
     for leg in legs:
         out.print(f"report    {leg.window['report']}")
     out.print(f"endpoint  {document['url']} (Open Inference Protocol V2; it was stopped at the end)")
