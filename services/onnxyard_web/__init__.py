@@ -1,0 +1,1 @@
+"""The one small package that our HTTP servers share: listening."""
