@@ -183,7 +183,10 @@ def checked_batch(inputs: object, targets: object) -> Batch:
     rows = {name: len(values) for name, values in arrays.items()}
     if set(rows.values()) != {len(targets)}:
         said = ", ".join(f"{name} {count}" for name, count in rows.items())
-        raise UserCodeError(f"Inputs and targets differ in rows: {said}, targets {len(targets)}.")
+        raise UserCodeError(
+            f"Inputs and targets differ in rows: {said}, targets {len(targets)}.",
+            remedy="Give one row of every input, and one target, for each example.",
+        )
     return Batch(arrays, targets)
 
 
