@@ -229,7 +229,9 @@ def spoiled(live: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         projects[case] = copy(live, tmp_path_factory.mktemp("spoiled"))
         change(projects[case], before, after)
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(projects, zip(projects.values(), pool.map(Project.run, projects.values())), strict=True))
+        return dict(
+            zip(projects, zip(projects.values(), pool.map(Project.run, projects.values()), strict=True), strict=True)
+        )
 
 
 @pytest.mark.parametrize("case", CASES)
