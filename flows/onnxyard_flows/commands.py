@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from onnxyard.cli.options import HomeOption, JsonOption, ProjectArgument
 from onnxyard.cli.output import err, error_document, out, print_error, print_json
 from onnxyard.cli.summary import print_lifecycle
 from onnxyard.errors import GateFailedError
+from onnxyard.project.project import load_project
 from onnxyard.settings import Settings
 
 if TYPE_CHECKING:
@@ -100,6 +102,8 @@ def run_lifecycle(settings: Settings, project: Path, until: str | None) -> dict[
     """Run the flow in this process, with the Prefect server that is named or an embedded one. Raises as the flow."""
     from onnxyard_flows.environment import prefect_api  # noqa: PLC0415 - sets what prefect reads when imported
 
+    load_project(project)  # before anything is written: there may be none
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)  # Prefect's, where a run ends in a hurry
     with prefect_api(settings) as server:
         # While the server comes up: all that can say no before anything starts.
         from onnxyard_flows.lifecycle import check_ready, onnx_lifecycle  # noqa: PLC0415 - imports prefect

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onnxyard.lifecycle.deployment import DeploymentPlan
+    from onnxyard.lifecycle.gate import Gate
     from onnxyard.lifecycle.version import ModelVersion, VersionDraft
     from onnxyard.ports.unit_of_work import LifecycleRun
     from onnxyard.project.project import Project
@@ -105,10 +106,11 @@ class Lifecycle:
         settings, name = self._yard.settings, self._project.name
         self._yard.recorder.check()
         uow = self._yard.unit_of_work
-        with project_lock(settings.home / "locks", name, now=_now()):
+        with (
+            project_lock(settings.home / "locks", name, now=_now()),
+            _scratch(settings.workspaces / name) as workspaces,
+        ):
             runs.reconcile(uow, now=_now(), model=name)
-            workspaces = settings.workspaces / name
-            shutil.rmtree(workspaces, ignore_errors=True)  # the lock is ours: whatever lies there is a dead run's
             row = runs.begin(uow, run_id=self._run_id, model=name, now=_now())
             with (
                 self._ending(row),
@@ -125,7 +127,6 @@ class Lifecycle:
                 )
                 document = self._carry(workshop, until)
             runs.end(uow, row, state=RunState.FINISHED, now=_now(), version=document["version"])
-            shutil.rmtree(workspaces, ignore_errors=True)
         return document
 
     @contextmanager
@@ -245,15 +246,11 @@ class Lifecycle:
 
     def _rejection(self, workshop: Workshop, version: ModelVersion) -> GateFailedError:
         failed = [gate for gate in version.draft.gates if not gate.passed]
-        told = [
-            f"{g.name}: {g.observed:.6g}{g.unit} against {g.threshold:.6g}{g.unit} ({g.outcome}). {g.detail}".strip()
-            for g in failed
-        ]
         subject = f"{version.draft.model}@{version.number}"
         return GateFailedError(
             f"{subject} is rejected: {len(failed)} of {len(version.draft.gates)} gates did not pass.",
             remedy=f"Nothing was deployed. Mend the project and run it again; onnxyard show {subject} tells more.",
-            problems=told,
+            problems=[_told(gate) for gate in failed],
             gates=[
                 {
                     "name": gate.name,
@@ -267,6 +264,25 @@ class Lifecycle:
             version=version.number,
             run=self._document(workshop, version),
         )
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """The project's scratch folder: without what a dead run left, and gone however this one ends. The lock is ours."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _told(gate: Gate) -> str:
+    observed, threshold = _measured(gate.observed, gate.unit), _measured(gate.threshold, gate.unit)
+    return f"{gate.name}: {observed} against {threshold} ({gate.outcome}). {gate.detail}".strip()
+
+
+def _measured(value: float, unit: str) -> str:
+    return f"{value:.6g} {unit}".rstrip()
 
 
 def _now() -> datetime:

@@ -164,9 +164,8 @@ def rendered(error: dict) -> str:
 
 
 def said(ended: Ended) -> str:
-    """Stderr without what the project's own code printed, and what Prefect says of itself where it ends in a hurry."""
-    lines = ended.stderr.replace(OWN_WORDS, "").splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("WARNING EventsWorker"))
+    """Stderr without what the project's own code printed."""
+    return ended.stderr.replace(OWN_WORDS, "")
 
 
 def nothing_half_written(project: Project, *, versions: int = 1) -> None:
@@ -183,6 +182,7 @@ def nothing_half_written(project: Project, *, versions: int = 1) -> None:
     for version in registered:
         for each in version.draft.artifacts:
             store.verify(each.artifact.digest)
+    assert not (settings.workspaces / "blobs").exists()
     assert list((settings.artifacts / "staging").iterdir()) == []
     assert not (settings.artifacts / "quarantine").exists()
     assert list(settings.home.rglob("*.part")) == []
@@ -201,6 +201,11 @@ def test_no_such_project(project: Project) -> None:
     assert "onnxyard init" in told.remedy
     assert not (project.folder / "nowhere").exists()
     nothing_half_written(project)
+
+
+def test_no_project_anywhere_near(project: Project, tmp_path: Path) -> None:
+    refused(project.command("run", str(tmp_path / "nowhere"), "--json"), 4, "not-found")
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_every_mistake_of_the_project_file_is_told_with_its_line(project: Project) -> None:

@@ -29,8 +29,16 @@ def golden(tmp_path):
     return {"inputs": tmp_path / "inputs", "expected": tmp_path / "expected"}
 
 
-def descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+def descendants() -> set[psutil.Process]:
+    """Rehearsing children; a database or server that other tests share is none of them."""
+    return {child for child in psutil.Process().children(recursive=True) if "rehearsal_child" in _command(child)}
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @pytest.mark.parametrize(("runtime", "provider"), [("onnxruntime", "CPUExecutionProvider"), ("openvino", "CPU")])
