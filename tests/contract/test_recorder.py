@@ -336,3 +336,11 @@ def test_nothing_is_written_beside_home(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(elsewhere.iterdir()) == []
     kept = [path.name for path in (home / "mlflow-artifacts" / "m").rglob("*.onnx")]
     assert kept == ["model.onnx", "model.onnx"]
+
+
+def test_the_address_of_one_home_does_not_leak_into_the_commands_of_another(tmp_path):
+    before = {name: value for name, value in os.environ.items() if name.endswith("_URI")}
+    recorder = MlflowRecorder(f"sqlite:///{tmp_path / 'mlflow.sqlite'}", artifacts=tmp_path / "artifacts")
+    with recorder.lifecycle(model="digits", tags={}):
+        pass
+    assert {name: value for name, value in os.environ.items() if name.endswith("_URI")} == before

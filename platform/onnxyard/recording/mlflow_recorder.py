@@ -99,8 +99,9 @@ class MlflowRecorder:
 
             logging.getLogger("mlflow").setLevel(logging.WARNING)  # importing it set INFO
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks of what it raises anyway
-            mlflow.set_tracking_uri(self._uri)  # `onnx.log_model` takes no client
-            mlflow.set_registry_uri(self._uri)
+            with _environment_kept("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+                mlflow.set_tracking_uri(self._uri)  # `onnx.log_model` takes no client
+                mlflow.set_registry_uri(self._uri)
             self._opened = mlflow.MlflowClient(self._uri, self._uri)
         return self._opened
 
@@ -322,3 +323,15 @@ def _must_be_writable(folder: Path) -> None:
             where=str(folder),
             remedy="Make the folder writable, or choose another home with --home.",
         ) from error
+
+
+@contextmanager
+def _environment_kept(*names: str) -> Iterator[None]:
+    """Put these variables back: MLflow exports its address, and a command started for another home would follow it."""
+    before = {name: os.environ.get(name) for name in names}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
