@@ -127,6 +127,23 @@ def test_writers_of_several_threads_and_files_lose_nothing(tmp_path):
         log.close()
 
 
+def test_a_log_that_another_process_is_just_making_is_waited_for(tmp_path):
+    path = tmp_path / "predictions.sqlite"
+    maker = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN EXCLUSIVE")
+    maker.execute("CREATE TABLE elsewhere (x)")
+    log = SqlitePredictionLog(path)
+    waiting = threading.Thread(target=lambda: log.append([record(1)]))
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    maker.execute("COMMIT")
+    maker.close()
+    waiting.join(30)
+    assert log.count("digits") == 1
+    log.close()
+
+
 def test_there_is_a_place_for_labels(tmp_path):
     path = tmp_path / "predictions.sqlite"
     log = SqlitePredictionLog(path)

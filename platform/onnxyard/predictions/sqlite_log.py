@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from onnxyard.ports.prediction_log import PredictionRecord
 
 BUSY_SECONDS = 10
+RETRY_SECONDS = 0.01
 SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -129,11 +131,24 @@ class SqlitePredictionLog:
 def _connect(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     try:
-        _prepare(connection, path)
+        _prepare_in_turn(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _prepare_in_turn(connection: sqlite3.Connection, path: Path | str) -> None:
+    """Prepare, as soon as others let us: SQLite refuses a change of the journal mode at once, whatever the time-out."""
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return _prepare(connection, path)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            connection.rollback()
+            time.sleep(RETRY_SECONDS)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path | str) -> None:
