@@ -71,6 +71,8 @@ class Follower:
         self._poll_seconds = poll_seconds
         self._registry: UnitOfWorkFactory | None = None
         self._reported: dict[str, tuple[float, ReplicaReport]] = {}
+        # Its own generator: the process's belongs to the version's processing, whose answers may depend on its state.
+        self._jitter = random.Random()  # noqa: S311 - no secret
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self.first_pass = threading.Event()
@@ -120,7 +122,7 @@ class Follower:
                     logger.exception("following the registry failed")
                 self._lost(f"{type(error).__name__}: {error}")
             self.first_pass.set()
-            self._stop.wait(self._poll_seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+            self._stop.wait(self._poll_seconds * self._jitter.uniform(1 - JITTER, 1 + JITTER))
         self.first_pass.set()
 
     def _lost(self, why: str) -> None:
