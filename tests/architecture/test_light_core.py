@@ -1,5 +1,6 @@
 """What the light core's commands import: onnx, onnxruntime, numpy, Typer, rich, pydantic, and nothing heavy."""
 
+import os
 import subprocess
 import sys
 
@@ -47,3 +48,10 @@ def test_nothing_heavy_is_imported(code):
 
 def test_the_check_can_fail():
     assert "sqlalchemy" in imported_by("import sqlalchemy") & HEAVY
+
+
+def test_no_runtime_writes_into_the_users_home(tmp_path):
+    environ = {key: value for key, value in os.environ.items() if key not in {"ORT_DISABLE_TELEMETRY", "CI"}}
+    code = "import onnxyard.runtimes.onnxruntime"
+    subprocess.run([sys.executable, "-c", code], check=True, env=environ | {"HOME": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
