@@ -27,6 +27,7 @@ from onnxyard.project.project import load_project
 from onnxyard.settings import Settings
 from onnxyard.stages.deploy import stage as deploy_stage
 from onnxyard.stages.deploy.request import DeployRequest
+from onnxyard.stages.kept import KeptResults
 from onnxyard_flows import failpoint
 from onnxyard_flows.document import run_document
 from onnxyard_flows.draft import draft_version
@@ -120,6 +121,7 @@ class Lifecycle:
                 workshop = Workshop(
                     workspaces=workspaces,
                     results=settings.prefect / "results",
+                    kept=KeptResults(settings.results, self._yard.store),
                     store=self._yard.store,
                     project=self._project,
                     records=records,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from onnxyard.ports.recorder import LifecycleRecord, Recorder, StageRecord
     from onnxyard.project.project import Project
-    from onnxyard_flows.handover import Result
+    from onnxyard.stages.kept import Result
 
 
 class LifecycleRecorder:

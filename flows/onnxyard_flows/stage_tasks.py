@@ -18,8 +18,8 @@ from onnxyard.errors import ArtifactCorruptError, NotFoundError, StorageFullErro
 from onnxyard.ports.artifact_store import ArtifactStore
 from onnxyard.project.project import Project
 from onnxyard.project.protocols import Report
+from onnxyard.stages.kept import KeptResults, R, artifacts, dump, load
 from onnxyard_flows.failpoint import failpoint
-from onnxyard_flows.handover import R, artifacts, dump, load
 from onnxyard_flows.progress import Bars
 from onnxyard_flows.records import LifecycleRecorder, tell_config, tell_result
 
@@ -84,6 +84,7 @@ class Workshop:
     Attributes:
         workspaces: Scratch folders, one per job; they belong to this project's run alone.
         results: Where Prefect keeps results.
+        kept: Where commands look for them.
         store: The artifact store.
         project: The loaded project.
         records: The lifecycle's record.
@@ -93,6 +94,7 @@ class Workshop:
 
     workspaces: Path
     results: Path
+    kept: KeptResults
     store: ArtifactStore
     project: Project
     records: LifecycleRecorder
@@ -159,6 +161,7 @@ class Workshop:
                         f"What {job.name} wrote changed before it was stored.", where=str(work / folder_name)
                     )
             tell_result(record, result)
+        self.kept.keep(job.name, job.key, result)
         shutil.rmtree(space, ignore_errors=True)
         return result
 

@@ -81,6 +81,21 @@ class Settings:
         return self.home / "prefect"
 
     @property
+    def results(self) -> Path:
+        """Results of stages by key, so that a command finds what a run made."""
+        return self.home / "results"
+
+    @property
+    def toolchains(self) -> Path:
+        """Environments of tools that cannot share ours, one folder each."""
+        return self.home / "toolchains"
+
+    @property
+    def downloads(self) -> Path:
+        """Models fetched from a registry or a zoo, by sha256."""
+        return self.home / "downloads"
+
+    @property
     def workspaces(self) -> Path:
         """Scratch folders of running stages; safe to delete when nothing runs."""
         return self.home / "workspaces"

@@ -15,9 +15,8 @@ ROOMS = {
     "alembic": ["migrations/onnxyard_migrations/"],
     "fastapi": ["services/onnxyard_serving/", "services/onnxyard_control/", "dashboards/onnxyard_dashboard/"],
     "torch": [
-        "platform/onnxyard/stages/develop/",
-        "platform/onnxyard/stages/export/",
-        "platform/onnxyard/runtimes/torch.py",
+        "platform/onnxyard/sources/torch/",
+        "platform/onnxyard/diagnosis/",
         "platform/onnxyard/project/",
         "platform/onnxyard/templates/",
     ],

@@ -59,6 +59,7 @@ class ExportResult:
         exporter: As `torch.onnx dynamo`.
         nodes: Nodes in the graph.
         max_error: Largest absolute difference to the golden set's outputs over two batch sizes.
+        remedies: What had to be done to get there, one sentence each.
     """
 
     model: Artifact
@@ -69,6 +70,7 @@ class ExportResult:
     exporter: str
     nodes: int
     max_error: float
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

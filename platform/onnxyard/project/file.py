@@ -26,6 +26,16 @@ PROVIDERS = {
 }
 """By runtime: its providers (OpenVINO calls them devices), the default first."""
 
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "sklearn": ("scikit-learn", "skl2onnx"),
+    "xgboost": ("xgboost", "onnxmltools"),
+    "lightgbm": ("lightgbm", "onnxmltools"),
+    "keras": (),
+    "jax": (),
+}
+"""By framework: the distributions of this environment that do its work (Keras and JAX have one of their own)."""
+
 # Each type says in words what it expects; the messages about mistakes are made of these.
 Name = Annotated[str, Field(pattern=NAME, description="a name of lower-case letters, digits and hyphens")]
 Text = Annotated[str, Field(min_length=1, description="a text that is not empty")]
@@ -36,6 +46,12 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description="a n
 Number = Annotated[float, Field(allow_inf_nan=False, description="a finite number")]
 Scores = Annotated[dict[str, Number], Field(description="a table of numbers by metric")]
 Names = Annotated[tuple[Text, ...], Field(strict=False, min_length=1, description="a list of texts")]
+Axis = Annotated[int, Field(ge=1)] | Text
+Axes = Annotated[
+    dict[str, Annotated[tuple[Axis, ...], Field(strict=False, min_length=1, description="a list of axes")]],
+    Field(description="a table of lists of axes by input"),
+]
+Framework = Literal["torch", "sklearn", "xgboost", "lightgbm", "keras", "jax"]
 Recipe = Literal["fp32", "int8-qdq", "int8-dynamic"]
 
 
@@ -53,7 +69,12 @@ class ProjectSection(Section):
         module: The Python file with model, train, data and metrics.
         processing: The Python file with preprocess and postprocess.
         outputs: Names of the model's outputs, in the order `forward` gives them.
-        onnx: A finished ONNX file, instead of model and train.
+        framework: What `train` gives a model of.
+        onnx: A finished model, instead of model and train: an ONNX file, `models:/NAME@ALIAS` of an MLflow registry, or
+            `zoo:NAME` of an ONNX Model Zoo.
+        axes: Per model input: its axes, the batch first; a text names a dynamic one, a number fixes a length. Without
+            it the first axis alone is dynamic.
+        missing: Raw inputs in which NaN, or an empty text, stands for a missing value.
         columns: Per raw input: the names of its features.
         files: Further files the data depends on (globs allowed): a change in one of them makes develop run again.
     """
@@ -61,8 +82,11 @@ class ProjectSection(Section):
     name: Name
     module: FileName
     outputs: Names
+    framework: Annotated[Framework, Field(description=f"one of {', '.join(PACKAGES)}")] = "torch"
     processing: FileName | None = None
     onnx: FileName | None = None
+    axes: Axes = {}
+    missing: Annotated[tuple[Text, ...], Field(strict=False, description="a list of inputs")] = ()
     columns: Annotated[dict[str, Names], Field(description="a table of lists of names by input")] = {}
     files: Annotated[tuple[FileName, ...], Field(strict=False, description="a list of files")] = ()
 
@@ -89,9 +113,19 @@ class DevelopSection(Section):
 
 
 class ExportSection(Section):
-    """[export]: the ONNX graph's version."""
+    """[export]: how the ONNX graph is made.
+
+    Attributes:
+        opset: The default domain's opset: exactly this one.
+        translations: By operator, as `mylib::frobnicate`: the onnxscript function that stands for it, as
+            `translations.py:frobnicate`.
+    """
 
     opset: Annotated[int, Field(ge=7, le=27, description="an integer between 7 and 27")] = 20
+    translations: Annotated[
+        dict[str, Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$", description="a FILE.py:FUNCTION")]],
+        Field(description="a table of FILE.py:FUNCTION by operator"),
+    ] = {}
 
 
 class OptimizeSection(Section):
@@ -121,6 +155,7 @@ class TargetSection(Section):
         provider: Its execution provider or device; the runtime's own CPU one by default.
         threads: Threads of one call; 0 lets the runtime choose.
         batch_size: Rows per call when latency is measured.
+        onnxruntime: The oldest ONNX Runtime release there, as `1.17`: opset and IR version are chosen to fit it.
     """
 
     runtime: Annotated[Literal["onnxruntime", "openvino"], Field(description="one of onnxruntime, openvino")] = (
@@ -129,6 +164,7 @@ class TargetSection(Section):
     provider: Text = ""
     threads: Annotated[int, Field(ge=0, le=1024, description="a whole number between 0 and 1024")] = 1
     batch_size: Count = 1
+    onnxruntime: Annotated[str, Field(pattern=r"^1\.\d+$", description='a release as "1.17"')] | None = None
 
     @model_validator(mode="before")
     @classmethod

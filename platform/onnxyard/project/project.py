@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.lifecycle.digest import digest_of, file_digest
-from onnxyard.project.file import ProjectFile
+from onnxyard.project.file import PACKAGES, ProjectFile
 from onnxyard.project.functions import Functions
 from onnxyard.project.reading import read_project_file
 from onnxyard.settings import PROJECT_FILE
@@ -41,7 +41,13 @@ class Project:
     @property
     def packages(self) -> tuple[str, ...]:
         """Distributions whose version changes what develop gives."""
-        return ("onnx",) if self.file.project.onnx else ("torch",)
+        return ("onnx",) if self.file.project.onnx else PACKAGES[self.file.project.framework]
+
+    @property
+    def opset(self) -> int | None:
+        """The opset that export must give; None for a finished file whose project does not say which it must have."""
+        stated = "opset" in self.file.export.model_fields_set
+        return self.file.export.opset if stated or self.file.project.onnx is None else None
 
     @property
     def config(self) -> dict[str, Any]:

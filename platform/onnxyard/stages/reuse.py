@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def stage_key(stage: str, inputs: Mapping[str, object], *, packages: tuple[str, ...] = ()) -> str:
-    """Digest a stage's inputs together with its own source, what the stages share, and the packages that do its work.
+    """Digest a stage's inputs together with its source, what it leans on, and the packages that do its work.
 
     Args:
         stage: The stage's name, as `export`.
@@ -21,12 +21,14 @@ def stage_key(stage: str, inputs: Mapping[str, object], *, packages: tuple[str, 
         packages: Distributions whose version changes what the stage gives, as `torch`.
     """
     folder = Path(str(import_module(f"onnxyard.stages.{stage}").__file__)).parent
-    sources = (*folder.rglob("*.py"), *folder.parent.glob("*.py"))
+    house = folder.parents[1]
+    rooms = (house / "sources", house / "diagnosis")
+    sources = (*folder.rglob("*.py"), *folder.parent.glob("*.py"), *(path for r in rooms for path in r.rglob("*.py")))
     return digest_of(
         {
             "stage": stage,
             "inputs": dict(inputs),
-            "sources": {path.relative_to(folder.parent).as_posix(): file_digest(path) for path in sorted(sources)},
+            "sources": {path.relative_to(house).as_posix(): file_digest(path) for path in sorted(sources)},
             "packages": {name: metadata.version(name) for name in packages},
         }
     )

@@ -16,7 +16,7 @@ from onnxyard.project.evaluation import predict
 from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import load_processing
 from onnxyard.project.project import load_project
-from onnxyard.runtimes.torch import load_fitted
+from onnxyard.sources.by_name import source_of
 from onnxyard.tensors.files import read_tensors
 
 TRAIN = """
@@ -72,7 +72,7 @@ def test_a_template_learns_and_repeats_itself_to_the_byte(tmp_path, develop, tem
     assert list(root.rglob("__pycache__")) == []
 
     functions, processing = project.functions(), load_processing(workspace / "processing")
-    source = load_fitted(project, workspace / "fitted")
+    source = source_of(project).load(project, workspace / "fitted")
     targets, outputs = predict(functions.data().test, processing, source.run)
     accuracy = functions.metrics(targets, outputs)["accuracy"]
     assert accuracy > best

@@ -15,7 +15,8 @@ import graphs
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError, UserCodeError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
-from onnxyard.stages.export.stage import run, save_model
+from onnxyard.sources.saving import save_model
+from onnxyard.stages.export.stage import run
 from onnxyard.tensors.files import read_tensors, write_tensors
 
 

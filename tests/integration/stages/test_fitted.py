@@ -10,8 +10,13 @@ import pytest
 from small_project import MODULE, write_project
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UserCodeError
-from onnxyard.runtimes.torch import load_fitted, load_module
+from onnxyard.sources.by_name import source_of
+from onnxyard.sources.torch.reference import load_module
 from onnxyard.tensors.files import read_tensors
+
+
+def load_fitted(project, folder):
+    return source_of(project).load(project, folder)
 
 
 @pytest.fixture
@@ -71,8 +76,3 @@ def test_wrong_inputs_and_a_forward_that_raises_are_told(exported_way, fitted):
         model.run({"pixels": np.ones((1, 4), np.float32)})
     with pytest.raises(UserCodeError, match="forward raised: RuntimeError"):
         model.run({"features": np.ones((1, 5), np.float32)})
-
-
-def test_a_finished_file_runs_in_onnx_runtime(exported_way):
-    model = load_fitted(exported_way.project, exported_way.workspace / "export" / "model")
-    assert model.runtime.startswith("onnxruntime")

@@ -153,7 +153,7 @@ def test_the_code_digest_follows_code_and_named_files_only(write):
 
 def test_sections_are_json_and_say_what_packages_matter(write):
     project = load_project(write())
-    assert project.sections("export") == {"export": {"opset": 20}}
+    assert project.sections("export") == {"export": {"opset": 20, "translations": {}}}
     assert project.packages == ("torch",)
     assert project.config == {"seed": 0}
     assert project.git_commit is None or len(project.git_commit) >= 40

@@ -16,9 +16,8 @@ from onnxyard.project.evaluation import predict
 from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import FILE, Processing, load_processing
 from onnxyard.project.seeding import repeatable
-from onnxyard.runtimes.torch import load_fitted
+from onnxyard.sources.by_name import source_of
 from onnxyard.stages.develop.golden import choose_rows, write_golden_set
-from onnxyard.stages.develop.weights import fit
 from onnxyard.tensors.dtypes import onnx_name
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ def run(request: DevelopRequest, workspace: Path, report: Report | None = None) 
         InvalidRequestError: [project.columns] does not fit the inputs.
     """
     develop = request.project.file.develop
-    for package in request.project.packages:
-        import_module(package)  # torch can be told how to compute only once it is there
+    if "torch" in request.project.packages:
+        import_module("torch")  # it can be told how to compute only once it is there
     with repeatable(develop.seed, threads=develop.threads, deterministic=develop.deterministic):
         return _develop(request.project, workspace, report)
 
@@ -63,8 +62,9 @@ def _develop(project: Project, workspace: Path, report: Report | None) -> Develo
     seen = splits.without("test")
     if processing.preprocess is not None:
         seen = seen.changed(processing.before)
-    framework = fit(project, functions, seen, _empty(workspace / "fitted"), history)
-    source = load_fitted(project, workspace / "fitted")
+    origin = source_of(project)
+    framework = origin.fit(project, functions, seen, _empty(workspace / "fitted"), history)
+    source = origin.load(project, workspace / "fitted")
     golden = splits.validation.take(choose_rows(splits.validation, develop.golden_rows, develop.seed))
     raw, outputs, answers = write_golden_set(_empty(workspace / "golden_set"), golden, processing, source.run)
     signature = Signature(_specs(raw), _specs(answers))

@@ -17,7 +17,7 @@ from onnxyard.parity.error import NOT_COMPARABLE, compare
 from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import Processing, load_processing
 from onnxyard.runtimes.runtime import runtime_named
-from onnxyard.runtimes.torch import load_fitted
+from onnxyard.sources.by_name import source_of
 from onnxyard.stages.latency import measure
 from onnxyard.stages.scoring import answer, metric_of
 from onnxyard.stages.validate import gates, reference
@@ -52,7 +52,8 @@ def run(request: ValidateRequest, workspace: Path, report: Report | None = None)
     _check_data(splits, request.developed.data_fingerprint)
     golden = read_golden_set(request.golden_set)
     processing = load_processing(request.processing)
-    source = _evidence(load_fitted(project, request.fitted), splits, functions, processing, project.file.develop.seed)
+    fitted = source_of(project).load(project, request.fitted)
+    source = _evidence(fitted, splits, functions, processing, project.file.develop.seed)
     judged: list[Gate] = []
     if request.processing is not None:
         judged.append(_processing_gate(golden, processing, project.file.gates))

@@ -1,4 +1,4 @@
-"""The source model, as develop left it: the reference that every derived model is compared with."""
+"""A torch module as develop left it: the reference that every derived model is compared with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError, UserCodeError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
-from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.tensors.dtypes import onnx_name
 
 if TYPE_CHECKING:
@@ -19,32 +18,18 @@ if TYPE_CHECKING:
 
     import torch
 
-    from onnxyard.ports.runtime import LoadedModel
     from onnxyard.project.project import Project
 
 WEIGHTS = "weights.safetensors"
-FINISHED = "model.onnx"
-
-
-def load_fitted(project: Project, folder: Path) -> LoadedModel:
-    """Load the fitted model of a project.
-
-    Args:
-        project: Its `model(config)` gives the architecture, which the weights must fit exactly.
-        folder: Local folder of develop's `fitted` artifact, verified: `weights.safetensors`, or `model.onnx` for a
-            project that brings a finished file.
-
-    Raises:
-        ArtifactCorruptError: neither file is there, or it cannot be read.
-        UserCodeError: `model(config)` failed, or gives another architecture than the weights are for.
-    """
-    if (folder / FINISHED).is_file():
-        return OnnxRuntime.load(folder / FINISHED, provider="CPUExecutionProvider", threads=1)
-    return TorchModel(load_module(project, folder), project.file.project.outputs)
 
 
 def load_module(project: Project, folder: Path) -> torch.nn.Module:
-    """The project's module with its stored weights, in eval mode and without gradients. Raises as `load_fitted`."""
+    """The project's module with its stored weights, in eval mode and without gradients.
+
+    Raises:
+        ArtifactCorruptError: the weights are not there, or cannot be read.
+        UserCodeError: `model(config)` failed, or gives another architecture than the weights are for.
+    """
     from safetensors import SafetensorError  # noqa: PLC0415 - the `torch` extra
     from safetensors.torch import load_file  # noqa: PLC0415 - as above
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
-from onnxyard.stages.export.refusal import refusal
+from onnxyard.sources.torch.refusal import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-    from onnxyard.stages.export.source import SourceTree
+    from onnxyard.sources.torch.tree import SourceTree
 
 OPSETS = range(18, 28)
 """Opsets the dynamo exporter honours; below it silently gives 18."""

@@ -1,16 +1,15 @@
-"""From a project to a folder with its fitted model: trained, read from a checkpoint, or finished already. No pickle."""
+"""From a project to a folder with its fitted weights: trained, or read from a checkpoint. No pickle."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 from importlib import metadata
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.errors import UserCodeError
-from onnxyard.runtimes.torch import FINISHED, WEIGHTS
+from onnxyard.sources.torch.reference import WEIGHTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def fit(project: Project, functions: Functions, splits: Splits, folder: Path, report: Report) -> str:
-    """Write the fitted model into `folder`: `weights.safetensors`, or `model.onnx` for a finished one.
+    """Write the fitted model into `folder` as `weights.safetensors`.
 
     Args:
         project: The project.
@@ -41,9 +40,6 @@ def fit(project: Project, functions: Functions, splits: Splits, folder: Path, re
             checkpoint is no state dict.
     """
     develop = project.file.develop
-    if project.file.project.onnx is not None:
-        shutil.copyfile(project.root / project.file.project.onnx, folder / FINISHED)
-        return f"onnx {metadata.version('onnx')}"
     if develop.checkpoint is not None:
         weights = _read_checkpoint(project.root / develop.checkpoint)
     elif functions.has("train"):

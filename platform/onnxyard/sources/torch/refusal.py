@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from onnxyard.errors import UnsupportedModelError
-from onnxyard.stages.export.source import SourceTree, plain_class
+from onnxyard.sources.torch.tree import SourceTree, plain_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from onnxyard.runtimes.graph import all_nodes
-from onnxyard.stages.export.source import SourceTree, plain_class
+from onnxyard.sources.torch.tree import SourceTree, plain_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,0 +1,12 @@
+"""`onnxyard toolchain`: tools that live in an environment of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""

@@ -1,0 +1,49 @@
+"""A finished ONNX file: nothing to fit, nothing to export. It is its own reference."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import onnx
+
+from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.sources.sidecar import sidecar
+from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from onnxyard.ports.runtime import LoadedModel
+    from onnxyard.project.data import Splits
+    from onnxyard.project.functions import Functions
+    from onnxyard.project.project import Project
+    from onnxyard.project.protocols import Report
+
+
+class FinishedFile:
+    """The `Source` of a project that names an ONNX file."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        return ("onnx",)
+
+    def fit(self, project: Project, functions: Functions, splits: Splits, folder: Path, report: Report) -> str:  # noqa: ARG002 - a source's shape
+        name = str(project.file.project.onnx)
+        shutil.copyfile(project.root / name, folder / MODEL_FILE)
+        return f"onnx {metadata.version('onnx')}"
+
+    def load(self, project: Project, folder: Path) -> LoadedModel:  # noqa: ARG002 - a source's shape
+        return OnnxRuntime.load(folder / MODEL_FILE, provider="CPUExecutionProvider", threads=1)
+
+    def attempts(self, project: Project, folder: Path, asked: Asked) -> Iterator[Attempt]:  # noqa: ARG002 - a source's shape
+        def take(model_file: Path) -> Exported:
+            """The file with all that lies beside it (external data)."""
+            shutil.copytree(folder, model_file.parent, dirs_exist_ok=True)
+            exporter = f"finished file, onnx {metadata.version('onnx')}"
+            model = onnx.load(model_file, load_external_data=False)
+            return Exported(exporter, sidecar(model, {}, {}, exporter=exporter))
+
+        yield Attempt("finished file", take)

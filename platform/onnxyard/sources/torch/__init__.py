@@ -1,0 +1,1 @@
+"""PyTorch: an `nn.Module`, or a state dict for one."""

@@ -1,0 +1,1 @@
+"""Tools that need an environment of their own: a subprocess with a JSON contract."""
