@@ -39,7 +39,7 @@ def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
         ("develop", "checkpoint"),
     ):
         name = _text(document, section, key)
-        if name is None:
+        if name is None or (key == "onnx" and name.startswith(("models:/", "zoo:"))):
             continue
         path = Path(name)
         if path.is_absolute() or ".." in path.parts:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxyard.errors import InvalidRequestError
 from onnxyard.lifecycle.digest import digest_of, file_digest
 from onnxyard.project.file import PACKAGES, ProjectFile
 from onnxyard.project.functions import Functions
@@ -19,6 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedModel:
+    """A finished ONNX model on this machine.
+
+    Attributes:
+        file: The ONNX file, absolute; its external data lies beside it.
+        origin: Where it came from, as `model.onnx`, `models:/digits/3` or `zoo:ResNet50@13`.
+    """
+
+    file: Path
+    origin: str
+
+
+def is_remote(onnx: str) -> bool:
+    """Whether `[project] onnx` names a model in a registry or a zoo, and no file."""
+    return onnx.startswith(("models:/", "zoo:"))
+
+
 @dataclass(frozen=True)
 class Project:
     """A loaded project; nothing of its code has run yet.
@@ -26,12 +45,16 @@ class Project:
     Attributes:
         root: The project's folder, absolute.
         file: Its project file.
-        code_digest: sha256 over its Python files and the files that the project file names (checkpoint, onnx, files).
+        code_digest: sha256 over its Python files and the files that the project file names (checkpoint, onnx, files);
+            a model that was fetched counts with its own digest.
+        fetched: The model that `[project] onnx` names in a registry or a zoo, once it is here
+            (`onnxyard.operations.acquire`).
     """
 
     root: Path
     file: ProjectFile
     code_digest: str
+    fetched: FetchedModel | None = None
 
     @property
     def name(self) -> str:
@@ -42,6 +65,22 @@ class Project:
     def packages(self) -> tuple[str, ...]:
         """Distributions whose version changes what develop gives."""
         return ("onnx",) if self.file.project.onnx else PACKAGES[self.file.project.framework]
+
+    @property
+    def finished(self) -> FetchedModel | None:
+        """The finished model that takes the place of `model` and `train`; None for a project that has these.
+
+        Raises:
+            InvalidRequestError: it lies in a registry or a zoo and was not fetched.
+        """
+        named = self.file.project.onnx
+        if named is None or self.fetched is not None:
+            return self.fetched
+        if is_remote(named):
+            raise InvalidRequestError(
+                f"The model {named} was not fetched.", remedy="Call onnxyard.operations.acquire.acquired(project, ...)."
+            )
+        return FetchedModel(self.root / named, named)
 
     @property
     def opset(self) -> int | None:
@@ -105,7 +144,7 @@ def _code(root: Path, file: ProjectFile) -> Iterator[Path]:
         ]
         yield from (Path(folder, name) for name in names if name.endswith(".py"))
     for name in (file.project.onnx, file.develop.checkpoint):
-        if name is not None:
+        if name is not None and not is_remote(name):
             yield root / name
     for pattern in file.project.files:
         yield from (path for path in root.glob(pattern) if path.is_file())

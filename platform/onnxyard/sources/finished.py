@@ -31,9 +31,10 @@ class FinishedFile:
         return ("onnx",)
 
     def fit(self, project: Project, functions: Functions, splits: Splits, folder: Path, report: Report) -> str:  # noqa: ARG002 - a source's shape
-        name = str(project.file.project.onnx)
-        shutil.copyfile(project.root / name, folder / MODEL_FILE)
-        return f"onnx {metadata.version('onnx')}"
+        finished = project.finished
+        assert finished is not None  # noqa: S101 - a project without one has another source
+        shutil.copyfile(finished.file, folder / MODEL_FILE)
+        return f"onnx {metadata.version('onnx')} ({finished.origin})"
 
     def load(self, project: Project, folder: Path) -> LoadedModel:  # noqa: ARG002 - a source's shape
         return OnnxRuntime.load(folder / MODEL_FILE, provider="CPUExecutionProvider", threads=1)
