@@ -6,7 +6,8 @@ Optimizers rename and fuse nodes, but the tensors that survive keep their names,
 from __future__ import annotations
 
 import ast
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from onnxyard.runtimes.graph import all_nodes
@@ -22,6 +23,10 @@ _FOREIGN = ("pkg.", "namespace")
 MODULE_KEY = "onnxyard.module"
 SOURCE_KEY = "onnxyard.source"
 
+_FX_NODE = re.compile(r"^%(?P<name>\w+) .*?\[target=(?:torch\.ops\.)?(?P<operator>[^\]]+)\]")
+_INNER = re.compile(r"val_\d+")
+"""How torch's exporter names what no fx node holds: the tensors inside the translation of one operator."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -31,11 +36,16 @@ class Origin:
         module: The module's path in the model, as `body.0`; empty for the model itself.
         kind: The module's class, as `torch.nn.modules.conv.Conv2d`.
         source: `file:line` relative to the project, the deepest line of the project's own; empty where unknown.
+        operator: What the framework calls it, as `aten.conv2d.default`; empty where unknown.
+        value: The framework's own name for the tensor (the fx node's), where the tensor holds a value that the
+            framework computes too; empty for what is only inside the translation of one operator.
     """
 
     module: str
     kind: str
     source: str
+    operator: str = ""
+    value: str = ""
 
 
 def trace_origins(model: onnx.ModelProto, source: SourceTree) -> dict[str, Origin]:
@@ -44,11 +54,15 @@ def trace_origins(model: onnx.ModelProto, source: SourceTree) -> dict[str, Origi
     A node that an optimizer put in without a note gets the origin of the first of its inputs that has one.
     """
     origins: dict[str, Origin] = {}
+    given = {output.name for output in model.graph.output}
     for node in all_nodes(model.graph):
         notes = {entry.key: entry.value for entry in node.metadata_props}
-        origin = _origin(notes, source) or next((origins[name] for name in node.input if name in origins), None)
+        origin = _origin(notes, source)
+        if origin is None:
+            near = next((origins[name] for name in node.input if name in origins), None)
+            origin = None if near is None else replace(near, operator="", value="")
         if origin is not None:
-            origins.update({name: origin for name in node.output if name})
+            origins.update({name: _holding(name, origin, given) for name in node.output if name})
     return origins
 
 
@@ -94,8 +108,9 @@ def scrub(model: onnx.ModelProto, origins: Mapping[str, Origin]) -> None:
 def _fields(origin: Origin | None) -> dict[str, str]:
     if origin is None:
         return {"module": "", "class": "", "source": ""}
-    fields = asdict(origin)
-    return {"module": fields["module"], "class": fields["kind"], "source": fields["source"]}
+    known = {"module": origin.module, "class": origin.kind, "source": origin.source}
+    framework = {"operator": origin.operator, "value": origin.value}
+    return known | {key: text for key, text in framework.items() if text}
 
 
 def _origin(notes: Mapping[str, str], source: SourceTree) -> Origin | None:
@@ -105,7 +120,24 @@ def _origin(notes: Mapping[str, str], source: SourceTree) -> Origin | None:
     # Both are printed Python lists of the modules from the outside in; the last entry is the operator itself.
     paths, kinds = ast.literal_eval(scopes), ast.literal_eval(classes)
     path, kind = (paths[-2], kinds[-2]) if len(paths) > 1 and len(kinds) > 1 else ("", "")
-    return Origin(str(path), plain_class(str(kind)), source.innermost(notes.get("pkg.torch.onnx.stack_trace", "")))
+    noted = _FX_NODE.match(notes.get("pkg.torch.onnx.fx_node", ""))
+    return Origin(
+        str(path),
+        plain_class(str(kind)),
+        source.innermost(notes.get("pkg.torch.onnx.stack_trace", "")),
+        noted["operator"] if noted else "",
+        noted["name"] if noted else "",
+    )
+
+
+def _holding(tensor: str, origin: Origin, given: set[str]) -> Origin:
+    """The tensor's own origin: torch's exporter names a tensor like the fx node whose value it holds.
+
+    Only the graph's outputs are renamed by their user: the last node of the operator's translation gives one.
+    """
+    if tensor in given or not origin.value:
+        return origin
+    return replace(origin, value="" if _INNER.fullmatch(tensor) else tensor)
 
 
 def _holders(

@@ -78,6 +78,8 @@ def test_the_sidecar_names_module_class_and_line(exported_way):
         "module": "body.2",
         "class": "torch.nn.modules.linear.Linear",
         "source": line,
+        "operator": "aten.linear.default",
+        "value": "linear_1",
     }
     assert document["tensors"]["body.0.weight"]["module"] == "body.0"
 
