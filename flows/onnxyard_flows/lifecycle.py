@@ -72,7 +72,8 @@ def onnx_lifecycle(project: str = ".", until: str | None = None, home: str | Non
     """
     folder = Path(project)
     settings = Settings.read(home=Path(home) if home else None, start=folder)
-    return Lifecycle(Yard(settings), load_project(folder), run_id=str(flow_run.id or uuid4())).run(_stage(until))
+    yard = Yard(settings)
+    return Lifecycle(yard, yard.acquired(load_project(folder)), run_id=str(flow_run.id or uuid4())).run(_stage(until))
 
 
 def check_ready(settings: Settings, project: Path) -> Project:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxyard.settings import Settings
@@ -11,8 +12,10 @@ from onnxyard.settings import Settings
 if TYPE_CHECKING:
     from onnxyard.ports.artifact_store import ArtifactStore
     from onnxyard.ports.deployment_target import DeploymentTarget
+    from onnxyard.ports.model_origin import ModelOrigin
     from onnxyard.ports.recorder import Recorder
     from onnxyard.ports.unit_of_work import UnitOfWorkFactory
+    from onnxyard.project.project import Project
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,25 @@ class Yard:
         from onnxyard.recording.mlflow_recorder import MlflowRecorder  # noqa: PLC0415
 
         return MlflowRecorder(self.settings.mlflow_tracking_uri, artifacts=self.settings.mlflow_artifacts)
+
+    def origin(self, project: Project) -> ModelOrigin:
+        """Where the finished model that a project names is fetched from: an MLflow registry, or a zoo's mirror."""
+        if str(project.file.project.onnx).startswith("models:/"):
+            from onnxyard.recording.mlflow_models import MlflowModels  # noqa: PLC0415
+
+            return MlflowModels(self.settings.mlflow_tracking_uri, artifacts=self.settings.mlflow_artifacts)
+        from onnxyard.zoo.mirror import OFFICIAL, ZooMirror  # noqa: PLC0415
+
+        named = project.file.project.zoo
+        if named is None or "://" in named:
+            return ZooMirror(named or OFFICIAL)
+        return ZooMirror(str(project.root / Path(named).expanduser()))
+
+    def acquired(self, project: Project) -> Project:
+        """The project with the finished model that it names in a registry or a zoo; any other project as it is."""
+        from onnxyard.operations.acquire import acquired  # noqa: PLC0415
+
+        return acquired(project, self.origin, self.settings.downloads)
 
     @cached_property
     def deployment_target(self) -> DeploymentTarget:

@@ -6,7 +6,6 @@ import errno
 import re
 import shutil
 import tempfile
-from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +18,15 @@ from onnxyard.errors import ConflictError, InvalidRequestError, StorageFullError
 from onnxyard.project.file import NAME
 from onnxyard.settings import PROJECT_FILE
 
+_SHELF = files("onnxyard") / "templates"
+TEMPLATES = tuple(sorted(folder.name for folder in _SHELF.iterdir() if (folder / PROJECT_FILE).is_file()))
+"""The projects that can be started from: the folders of `templates`."""
 
-class Template(StrEnum):
-    """The projects that can be started from."""
 
-    DIGITS = "digits"
-    TABULAR = "tabular"
+def _known(template: str) -> str:
+    if template not in TEMPLATES:
+        raise typer.BadParameter(f"{template!r} is not one of {', '.join(TEMPLATES)}.")
+    return template
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make; it must be empty or new.")],
-    template: Annotated[Template, typer.Option(help="What to start from.")] = Template.DIGITS,
+    template: Annotated[
+        str, typer.Option(help=f"What to start from: {', '.join(TEMPLATES)}.", callback=_known)
+    ] = "digits",
     as_json: JsonOption = False,
 ) -> None:
     """Write a new project: onnxyard.toml and a small Python module."""
@@ -42,7 +46,7 @@ def init(
     name = write_project(root, template)
     written = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
     if as_json:
-        print_json({"project": name, "template": template.value, "directory": str(root), "files": written})
+        print_json({"project": name, "template": template, "directory": str(root), "files": written})
         return
     out.print(f"Made the project [bold]{name}[/] in {directory}:")
     for file in written:
@@ -52,7 +56,7 @@ def init(
     out.print(f"  onnxyard status --home {directory / '.onnxyard'}     see what is live", markup=False)
 
 
-def write_project(root: Path, template: Template) -> str:
+def write_project(root: Path, template: str) -> str:
     """Write a template's files into `root`: all of them, or nothing.
 
     Args:
@@ -75,7 +79,7 @@ def write_project(root: Path, template: Template) -> str:
             where=str(root),
             remedy="Name a new folder, or an empty one: nothing is overwritten.",
         )
-    name = root.name if re.fullmatch(NAME, root.name) else template.value
+    name = root.name if re.fullmatch(NAME, root.name) else template
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
@@ -93,14 +97,14 @@ def write_project(root: Path, template: Template) -> str:
     return name
 
 
-def _fill(folder: Path, template: Template, name: str) -> None:
-    with as_file(files("onnxyard") / "templates" / template.value) as source:
+def _fill(folder: Path, template: str, name: str) -> None:
+    with as_file(_SHELF / template) as source:
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    if name != template.value:
+    if name != template:
         path = folder / PROJECT_FILE
         text = path.read_text(encoding="utf-8")
         named = re.sub(
-            rf'(?m)^(name|endpoint) = "{template.value}" *',
+            rf'(?m)^(name|endpoint) = "{template}" *',
             lambda found: f'{found[1]} = "{name}" '.ljust(len(found[0])),
             text,
         )

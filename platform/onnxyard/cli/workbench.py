@@ -50,6 +50,7 @@ def bench(yard: Yard, project: Project) -> Iterator[Bench]:
 
     Raises what the develop stage raises.
     """
+    project = yard.acquired(project)
     kept = KeptResults(yard.settings.results, yard.store)
     key = DevelopRequest(project).key()
     yard.settings.workspaces.mkdir(parents=True, exist_ok=True)

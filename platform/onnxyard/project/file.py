@@ -72,6 +72,7 @@ class ProjectSection(Section):
         framework: What `train` gives a model of.
         onnx: A finished model, instead of model and train: an ONNX file, `models:/NAME@ALIAS` of an MLflow registry, or
             `zoo:NAME` of an ONNX Model Zoo.
+        zoo: That zoo's mirror, a URL or a folder (relative to the project's); the ONNX project's own by default.
         axes: Per model input: its axes, the batch first; a text names a dynamic one, a number fixes a length. Without
             it the first axis alone is dynamic.
         missing: Raw inputs in which NaN, or an empty text, stands for a missing value.
@@ -85,6 +86,7 @@ class ProjectSection(Section):
     framework: Annotated[Framework, Field(description=f"one of {', '.join(PACKAGES)}")] = "torch"
     processing: FileName | None = None
     onnx: FileName | None = None
+    zoo: Text | None = None
     axes: Axes = {}
     missing: Annotated[tuple[Text, ...], Field(strict=False, description="a list of inputs")] = ()
     columns: Annotated[dict[str, Names], Field(description="a table of lists of names by input")] = {}

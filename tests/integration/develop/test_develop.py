@@ -7,7 +7,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from onnxyard.cli.init import Template, write_project
+from onnxyard.cli.init import write_project
 from onnxyard.errors import InvalidRequestError, UserCodeError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.signature import TensorSpec
@@ -58,7 +58,7 @@ def refused(develop, root, report=None):
     return caught.value
 
 
-@pytest.mark.parametrize(("template", "best"), [(Template.DIGITS, 0.97), (Template.TABULAR, 0.95)])
+@pytest.mark.parametrize(("template", "best"), [("digits", 0.97), ("tabular", 0.95)])
 def test_a_template_learns_and_repeats_itself_to_the_byte(tmp_path, develop, template, best):
     root = tmp_path / template
     write_project(root, template)
@@ -86,7 +86,7 @@ def test_a_template_learns_and_repeats_itself_to_the_byte(tmp_path, develop, tem
 
 def test_the_golden_set_holds_every_class_and_every_step(tmp_path, develop):
     root = tmp_path / "digits"
-    write_project(root, Template.DIGITS)
+    write_project(root, "digits")
     result, workspace = develop(root)
     golden = {name: read_tensors(workspace / "golden_set" / name) for name in ("raw", "inputs", "outputs", "answers")}
     assert golden["raw"]["image"].shape == (32, 8, 8)

@@ -1,0 +1,1 @@
+"""ONNX Model Zoos: any mirror that holds an `ONNX_HUB_MANIFEST.json`."""
