@@ -6,15 +6,12 @@ processor time and wall-clock time; whatever happens to it, the parent gets a re
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import ArtifactCorruptError, GateFailedError, InvalidRequestError, UnsupportedModelError
+from onnxyard.runtimes.disposable import Ending, Limits, run_disposable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +25,8 @@ _ERRORS = {
     error.code: error for error in (ArtifactCorruptError, GateFailedError, InvalidRequestError, UnsupportedModelError)
 }
 _MIB = 1 << 20
+_MEMORY_PER_FILE_BYTE = 4
+"""The parsed file, its weights, their packed copies and the external data mapped in: a large model may be large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,55 +103,24 @@ def rehearse(
         "provider": provider,
         "threads": threads,
         "signature": None if signature is None else asdict(signature),
-        "memory_bytes": limits.memory_bytes,
-        "cpu_seconds": limits.cpu_seconds,
     }
-    # -P: whatever lies in the working folder cannot shadow a module of the child. A session of its own: the whole
-    # group can be ended, and a Ctrl-C meant for the parent does not reach it.
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "onnxyard.runtimes.rehearsal_child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+    memory = limits.memory_bytes + _MEMORY_PER_FILE_BYTE * _size(model_file.parent)
+    ended = run_disposable(
+        "onnxyard.runtimes.rehearsal_child", task, Limits(memory, limits.cpu_seconds, limits.wall_seconds)
     )
-    try:
-        stdout, stderr = child.communicate(json.dumps(task), timeout=limits.wall_seconds)
-    except subprocess.TimeoutExpired:
+    if ended.ending is Ending.LATE:
         raise UnsupportedModelError(
             f"The model did not finish its rehearsal in {limits.wall_seconds:g} s and was stopped.",
             where=str(model_file),
-        ) from None
-    finally:
-        _end(child)
-    return _read(stdout, stderr, child.returncode, model_file, limits)
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-
-
-def _read(stdout: str, stderr: str, code: int, model_file: Path, limits: RehearsalLimits) -> RehearsalReport:
-    try:
-        answer = json.loads(stdout)
-    except ValueError:
-        raise UnsupportedModelError(
-            f"The model broke its rehearsal: {_ending(code, stderr, limits)}.", where=str(model_file)
-        ) from None
+        )
+    if ended.ending is not Ending.DONE:
+        raise UnsupportedModelError(f"The model broke its rehearsal: {ended.words}.", where=str(model_file))
+    answer = ended.documents[-1]
     if "error" in answer:
         error = _ERRORS[answer["error"]]
         raise error(answer["detail"], where=answer["where"], remedy=answer["remedy"], **answer["facts"])
     return RehearsalReport(**answer)
 
 
-def _ending(code: int, stderr: str, limits: RehearsalLimits) -> str:
-    if code in {-signal.SIGXCPU, -signal.SIGKILL}:
-        name = signal.Signals(-code).name
-        return f"the child was killed ({name}), as at its limit of {limits.cpu_seconds} s of processor time"
-    if code < 0:
-        return f"the child died of {signal.Signals(-code).name}"
-    last = stderr.strip().splitlines()[-1:] or ["no word"]
-    return f"the child ended with code {code} and said: {last[0][:300]}"
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0

@@ -1,11 +1,7 @@
-"""The child of a rehearsal: reads a task from stdin, writes a report or an error to stdout. Run with `python -m`."""
+"""The child of a rehearsal: answers its task with a report or an error. Run by `onnxyard.runtimes.disposable`."""
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +10,7 @@ import numpy as np
 from onnxyard.errors import ArtifactCorruptError, GateFailedError, OnnxyardError, UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.parity.error import compare
+from onnxyard.runtimes.disposable_child import Job
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.rehearsal import TOLERANCE
 from onnxyard.runtimes.runtime import runtime_named
@@ -25,17 +22,13 @@ if TYPE_CHECKING:
     from onnxyard.ports.runtime import LoadedModel, Runtime
 
 
-_MEMORY_PER_FILE_BYTE = 4
-"""The parsed file, its weights, their packed copies and the external data mapped in: a large model may be large."""
-
-
 def main() -> None:
     """Do the task; say what happened in one JSON document."""
-    task = json.load(sys.stdin)
-    runtime = runtime_named(task["runtime"])
-    _limit(task["memory_bytes"] + _MEMORY_PER_FILE_BYTE * _size(Path(task["model_file"]).parent), task["cpu_seconds"])
+    job = Job.receive()
+    runtime = runtime_named(job.task["runtime"])
+    job.begin()
     try:
-        answer = _rehearse(task, runtime)
+        answer = _rehearse(job.task, runtime)
     except OnnxyardError as error:
         answer = {
             "error": error.code,
@@ -45,17 +38,15 @@ def main() -> None:
             "facts": error.facts,
         }
     except MemoryError:
-        error_text = f"The model needs more memory than a rehearsal allows ({task['memory_bytes'] >> 20} MiB)."
         answer = {
             "error": UnsupportedModelError.code,
-            "detail": error_text,
-            "where": task["model_file"],
+            "detail": "The model needs more memory than a rehearsal allows.",
+            "where": job.task["model_file"],
             "remedy": "",
             "facts": {},
         }
-    sys.stdout.write(json.dumps(answer))
-    sys.stdout.flush()
-    os._exit(0)  # a model that hangs on the way out is no longer our business
+    job.say(answer)
+    job.end()
 
 
 def _rehearse(task: dict[str, object], runtime: Runtime) -> dict[str, object]:
@@ -73,17 +64,6 @@ def _rehearse(task: dict[str, object], runtime: Runtime) -> dict[str, object]:
         "max_error": max_error,
         "rows": rows,
     }
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
-
-
-def _limit(memory_bytes: int, cpu_seconds: int) -> None:
-    held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _check_signature(recorded: object, model: LoadedModel, model_file: Path) -> None:
