@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -39,11 +38,13 @@ class Live:
 
     Attributes:
         root: The project's folder.
+        home: The folder that holds all state.
         document: What `onnxyard run --json` printed.
         url: The replica's address.
     """
 
     root: Path
+    home: Path
     document: dict[str, Any]
     url: str
 
@@ -57,7 +58,7 @@ class Live:
 
     def by_framework(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the source framework itself answers: preprocess, its own model, postprocess."""
-        yard = Yard(Settings.read(start=self.root))
+        yard = Yard(Settings.read(home=self.home))
         with bench(yard, self.project) as on:
             processing = load_processing(on.export_request().processing)
             model = source_of(self.project).load(self.project, on.folder / "fitted")
@@ -83,28 +84,31 @@ class Live:
 
 
 @contextmanager
-def live(template: str, folder: Path, *, edit: Callable[[Path], None] | None = None, **environ: str) -> Iterator[Live]:
+def live(
+    template: str, folder: Path, *, home: Path | None = None, edit: Callable[[Path], None] | None = None
+) -> Iterator[Live]:
     """Make a project of the template below `folder`, run it, serve it; ends the replica with the block.
 
     Args:
         template: The template's name, also the project's.
         folder: Holds the project and its home.
+        home: Where its state goes; `.onnxyard` in the project by default.
         edit: Changes the project's files before it runs.
-        environ: Further environment variables of the commands.
     """
     root = folder / template
-    around = os.environ | environ
-    subprocess.run([*ONNXYARD, "init", str(root), "--template", template], check=True, capture_output=True, env=around)
+    home = home or root / ".onnxyard"
+    at = ["--json", "--home", str(home)]
+    subprocess.run([*ONNXYARD, "init", str(root), "--template", template], check=True, capture_output=True)
     if edit is not None:
         edit(root)
-    done = subprocess.run([*ONNXYARD, "run", str(root), "--json"], check=False, capture_output=True, env=around)
+    done = subprocess.run([*ONNXYARD, "run", str(root), *at], check=False, capture_output=True)
     assert done.returncode == 0, f"{done.stdout.decode()}\n{done.stderr.decode()}"
-    serve = [*ONNXYARD, "serve", "--json", "--port", "0", "--home", str(root / ".onnxyard")]
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=around, text=True) as replica:
+    serve = [*ONNXYARD, "serve", "--port", "0", *at]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as replica:
         try:
             line = replica.stdout.readline() if replica.stdout else ""
             assert line, replica.stderr.read() if replica.stderr else ""
-            yield Live(root, json.loads(done.stdout), json.loads(line)["url"])
+            yield Live(root, home, json.loads(done.stdout), json.loads(line)["url"])
         finally:
             replica.send_signal(signal.SIGTERM)
             replica.wait(30)

@@ -116,7 +116,7 @@ def zoo_of(folder, content, **wrong):
 
 @pytest.mark.parametrize("over", ["folder", "url"])
 @pytest.mark.parametrize(
-    ("wrong", "error", "said"),
+    "case",
     [
         ({"model_sha": "0" * 64}, ArtifactCorruptError, "the manifest says 000000000000"),
         ({"model_bytes": 10}, ArtifactCorruptError, "More comes .* than the 10 bytes"),
@@ -124,7 +124,8 @@ def zoo_of(folder, content, **wrong):
         ({"model_sha": None}, InvalidRequestError, "names no sha256"),
     ],
 )
-def test_what_is_not_what_was_promised_is_refused_and_nothing_is_left(tmp_path, contents, over, wrong, error, said):
+def test_what_is_not_what_was_promised_is_refused_and_nothing_is_left(tmp_path, contents, over, case):
+    wrong, error, said = case
     folder = zoo_of(tmp_path / "zoo", contents[0], **wrong)
     into = tmp_path / "into"
     into.mkdir()
