@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import mlflow
+import numpy as np
 import onnx
 import pytest
 import yaml
 from mlflow import MlflowClient
+from onnx import helper
 
 import graphs
 from onnxyard.errors import (
@@ -19,6 +21,7 @@ from onnxyard.errors import (
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.recording.mlflow_models import MlflowModels
 from onnxyard.recording.mlflow_recorder import MlflowRecorder
+from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.zoo.manifest import choose, parse
 from onnxyard.zoo.mirror import ZooMirror
 from zoo import entry, on_loopback, write_zoo
@@ -200,3 +203,26 @@ def test_an_mlflow_that_is_away_is_told(tmp_path):
         pass
     with pytest.raises(UnreachableError, match="MLflow does not answer"):
         MlflowModels(url, artifacts=tmp_path).fetch("models:/linear/1", tmp_path)
+
+
+def test_weights_in_a_file_of_their_own_come_along(tmp_path, monkeypatch):
+    monkeypatch.setattr("onnxyard.recording.mlflow_recorder._EXTERNAL_FROM_BYTES", 0)  # instead of a model of 1 GiB
+    weights = np.arange(4 * 512, dtype=np.float32).reshape(4, 512)
+    file = graphs.write(
+        tmp_path / "model" / "model.onnx",
+        [helper.make_node("MatMul", ["features", "weights"], ["scores"])],
+        [graphs.tensor("features", graphs.FLOAT, ["batch", 4])],
+        [graphs.tensor("scores", graphs.FLOAT, ["batch", 512])],
+        weights={"weights": weights},
+        external=True,
+    )
+    uri, artifacts = f"sqlite:///{tmp_path / 'mlflow.sqlite'}", tmp_path / "artifacts"
+    recorder = MlflowRecorder(uri, artifacts=artifacts)
+    with recorder.lifecycle(model="large", tags={}) as lifecycle, lifecycle.stage("register") as stage:
+        stage.model(file, name="large", signature=SIGNATURE, tags={})
+    into = tmp_path / "into"
+    into.mkdir()
+    assert MlflowModels(uri, artifacts=artifacts).fetch("models:/large/1", into) == "models:/large/1"
+    assert len(list(into.iterdir())) == 2
+    model = OnnxRuntime.load(into / "model.onnx", provider="CPUExecutionProvider", threads=1)
+    np.testing.assert_array_equal(model.run({"features": np.eye(4, dtype=np.float32)})["scores"], weights)

@@ -26,6 +26,9 @@ LONGEST_TEXT = 6000
 """MLflow refuses longer parameters (characters)."""
 
 
+_EXTERNAL_FROM_BYTES = 1 << 30
+
+
 class MlflowRecorder:
     """Runs, metrics, files and models in an MLflow database or server.
 
@@ -166,7 +169,8 @@ class _MlflowStage:
                 run_id=self._run_id,
                 signature=_mlflow_signature(signature),
                 pip_requirements=[f"{each}=={metadata.version(each)}" for each in ("onnx", "onnxruntime", "numpy")],
-                save_as_external_data=False,
+                # One protobuf message ends at 2 GiB; smaller models stay one file, which is easier to carry around.
+                save_as_external_data=model_file.stat().st_size + _beside(model_file) >= _EXTERNAL_FROM_BYTES,
             )
             self._registered_model(client, name)
             version = client.create_model_version(
@@ -183,6 +187,11 @@ class _MlflowStage:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+def _beside(model_file: Path) -> int:
+    """Bytes of the external data that lie beside a model."""
+    return sum(file.stat().st_size for file in model_file.parent.iterdir() if file.is_file() and file != model_file)
 
 
 def _mlflow_signature(signature: Signature) -> ModelSignature:
