@@ -1,1 +1,1 @@
-"""Tools that need an environment of their own: a subprocess with a JSON contract."""
+"""Tools that need an environment of their own: pinned, installed under home, spoken to as a child process."""
