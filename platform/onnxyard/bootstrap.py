@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,10 +66,10 @@ class Yard:
         return ZooMirror(str(project.root / Path(named).expanduser()))
 
     def acquired(self, project: Project) -> Project:
-        """The project with the finished model that it names in a registry or a zoo; any other project as it is."""
+        """The project, told where home is, and with the finished model that it names in a registry or a zoo."""
         from onnxyard.operations.acquire import acquired  # noqa: PLC0415
 
-        return acquired(project, self.origin, self.settings.downloads)
+        return replace(acquired(project, self.origin, self.settings.downloads), home=self.settings.home)
 
     @cached_property
     def deployment_target(self) -> DeploymentTarget:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxyard.project.file import PROVIDERS
+from onnxyard.project.file import PACKAGES, PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,6 +34,7 @@ def disagreements(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
 def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
     for section, key in (
         ("project", "module"),
+        ("project", "training"),
         ("project", "processing"),
         ("project", "onnx"),
         ("develop", "checkpoint"),
@@ -44,7 +45,7 @@ def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
         path = Path(name)
         if path.is_absolute() or ".." in path.parts:
             yield (section, key), f"{name!r} must lie inside the project's folder"
-        elif not (root / path).is_file():
+        elif not (root / path).is_file() and not _is_saved_model(root / path, document):
             beside = [p.relative_to(root).as_posix() for p in root.glob(f"*{path.suffix}") if p.is_file()]
             yield (section, key), f"there is no file {name!r}{_hint(name, beside)}"
     for number, pattern in enumerate(_list(document, "project", "files")):
@@ -55,7 +56,14 @@ def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
                 yield ("project", "files", number), f"nothing matches {pattern!r}"
 
 
+def _is_saved_model(path: Path, document: Mapping[str, Any]) -> bool:
+    return _text(document, "project", "framework") == "keras" and (path / "saved_model.pb").is_file()
+
+
 def _source(document: Mapping[str, Any]) -> Iterator[Problem]:
+    framework = _text(document, "project", "framework") or "torch"
+    if framework in PACKAGES and PACKAGES[framework] and _text(document, "project", "training"):
+        yield ("project", "training"), f"{framework} trains in this environment: leave it out, train lies in module"
     if _text(document, "project", "onnx") and _text(document, "develop", "checkpoint"):
         yield ("develop", "checkpoint"), "a finished [project] onnx file needs no checkpoint; leave one of them out"
     outputs = [output for output in _list(document, "project", "outputs") if isinstance(output, str)]

@@ -67,6 +67,8 @@ class ProjectSection(Section):
     Attributes:
         name: The model's name.
         module: The Python file with model, train, data and metrics.
+        training: The Python file with train (and model, for jax) where these run in an environment of their own, as
+            keras and jax do; `module` by default, which then may import neither at its top.
         processing: The Python file with preprocess and postprocess.
         outputs: Names of the model's outputs, in the order `forward` gives them.
         framework: What `train` gives a model of.
@@ -84,6 +86,7 @@ class ProjectSection(Section):
     module: FileName
     outputs: Names
     framework: Annotated[Framework, Field(description=f"one of {', '.join(PACKAGES)}")] = "torch"
+    training: FileName | None = None
     processing: FileName | None = None
     onnx: FileName | None = None
     zoo: Text | None = None
@@ -102,7 +105,8 @@ class DevelopSection(Section):
         threads: Torch's threads. Sums depend on how many there are, so the number is part of the request; one is right
             for small models, and alone is not slowed down by a busy neighbour.
         deterministic: Whether torch refuses operations that have no repeatable form.
-        checkpoint: Trained weights (`.safetensors`, or a `.pt` holding a state dict), instead of train.
+        checkpoint: Trained weights (`.safetensors`, or a `.pt` holding a state dict), instead of train; for keras a
+            whole model (`.keras`, or a SavedModel's folder).
         config: Handed to the project's functions as `config`.
     """
 

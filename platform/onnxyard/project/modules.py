@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _TORCH_EXTRA = {"torch", "sklearn", "safetensors", "onnxscript"}
+_ISOLATED = {"keras", "tensorflow", "jax", "flax", "equinox", "optax"}
+"""Never in this environment: they come with a toolchain."""
 
 
 class _Loader(SourceFileLoader):
@@ -125,6 +127,12 @@ def blaming(root: Path, what: str) -> Iterator[None]:
                 remedy="Install it with: pip install 'onnxyard[torch]'",
                 extra="torch",
                 package=package,
+            ) from error
+        if package in _ISOLATED:
+            raise UserCodeError(
+                f"{what}: {package} lives in an environment of its own, where only training runs.",
+                where=_place(error, root),
+                remedy='Put train and what it needs into a file of its own, named by [project] training = "training.py".',
             ) from error
         raise _told(error, root, what) from error
     except (Exception, SystemExit) as error:

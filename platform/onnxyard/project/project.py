@@ -49,12 +49,14 @@ class Project:
             a model that was fetched counts with its own digest.
         fetched: The model that `[project] onnx` names in a registry or a zoo, once it is here
             (`onnxyard.operations.acquire`).
+        home: The folder that holds all state, with the toolchains in it; None takes what the settings say.
     """
 
     root: Path
     file: ProjectFile
     code_digest: str
     fetched: FetchedModel | None = None
+    home: Path | None = None
 
     @property
     def name(self) -> str:
@@ -145,7 +147,8 @@ def _code(root: Path, file: ProjectFile) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if name.endswith(".py"))
     for name in (file.project.onnx, file.develop.checkpoint):
         if name is not None and not is_remote(name):
-            yield root / name
+            path = root / name
+            yield from (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
     for pattern in file.project.files:
         yield from (path for path in root.glob(pattern) if path.is_file())
 
