@@ -66,6 +66,8 @@ def _source(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield ("project", "training"), f"{framework} trains in this environment: leave it out, train lies in module"
     if _text(document, "project", "onnx") and _text(document, "develop", "checkpoint"):
         yield ("develop", "checkpoint"), "a finished [project] onnx file needs no checkpoint; leave one of them out"
+    if _text(document, "project", "onnx_sha256") and not _text(document, "project", "onnx"):
+        yield ("project", "onnx_sha256"), "there is no [project] onnx that it could be the digest of"
     outputs = [output for output in _list(document, "project", "outputs") if isinstance(output, str)]
     for output in sorted({output for output in outputs if outputs.count(output) > 1}):
         yield ("project", "outputs"), f"{output!r} stands there more than once"

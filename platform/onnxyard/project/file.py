@@ -75,6 +75,8 @@ class ProjectSection(Section):
         onnx: A finished model, instead of model and train: an ONNX file, `models:/NAME@ALIAS` of an MLflow registry, or
             `zoo:NAME` of an ONNX Model Zoo.
         zoo: That zoo's mirror, a URL or a folder (relative to the project's); the ONNX project's own by default.
+        onnx_sha256: What the finished model's digest must be (`onnxyard doctor` prints it); without it a file whose
+            bits flipped and that still loads is taken for what was meant.
         axes: Per model input: its axes, the batch first; a text names a dynamic one, a number fixes a length. Without
             it the first axis alone is dynamic.
         missing: Raw inputs in which NaN, or an empty text, stands for a missing value.
@@ -90,6 +92,7 @@ class ProjectSection(Section):
     processing: FileName | None = None
     onnx: FileName | None = None
     zoo: Text | None = None
+    onnx_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="a sha256 of 64 hex digits")] | None = None
     axes: Axes = {}
     missing: Annotated[tuple[Text, ...], Field(strict=False, description="a list of inputs")] = ()
     columns: Annotated[dict[str, Names], Field(description="a table of lists of names by input")] = {}

@@ -34,9 +34,7 @@ class Job:
 
     def begin(self) -> None:
         """Put the limits into force. Call it with everything imported: what is held until now is not counted."""
-        held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        memory = held + self._limits["memory_bytes"]
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        self.allow_bytes(self._limits["memory_bytes"])
         self.allow_seconds(self._limits["cpu_seconds"])
         resource.setrlimit(resource.RLIMIT_FSIZE, (self._limits["file_bytes"], self._limits["file_bytes"]))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -47,6 +45,12 @@ class Job:
         # The soft limit alone, which sends SIGXCPU: at the hard one the end would look like anybody's SIGKILL.
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
+
+    def allow_bytes(self, count: int) -> None:
+        """Address space beyond what is held now."""
+        held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (held + count, hard))
 
     def say(self, document: object) -> None:
         """Send one JSON-compatible document; it arrives even if this process dies right afterwards."""

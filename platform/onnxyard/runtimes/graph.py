@@ -34,6 +34,7 @@ class Graph:
         nodes: Nodes of the main graph and all its subgraphs.
         operators: How often each operator occurs, as `Conv` or `com.microsoft::QAttention`.
         precision: `int8` where integer arithmetic is done, else the weights' `fp32`, `fp16`, `bf16` or `fp64`.
+        opsets: Of every domain that a node is of, as `{"": 20, "ai.onnx.ml": 4}`.
     """
 
     signature: Signature
@@ -42,6 +43,7 @@ class Graph:
     nodes: int
     operators: dict[str, int]
     precision: str
+    opsets: dict[str, int]
 
 
 def read_graph(model_file: Path) -> Graph:
@@ -70,16 +72,28 @@ def describe_graph(model: onnx.ModelProto, *, where: str = "") -> Graph:
         nodes=operators.total(),
         operators=dict(sorted(operators.items())),
         precision=_precision(model.graph, operators),
+        opsets=_opsets(model),
     )
 
 
-def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph and of the graphs in its attributes (If, Loop, Scan), outer ones first."""
+def all_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph (or function) and of the graphs in its attributes (If, Loop, Scan), outer ones first."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 yield from all_nodes(inner)
+
+
+def _opsets(model: onnx.ModelProto) -> dict[str, int]:
+    used = {_plain(node.domain) for node in all_nodes(model.graph)} | {""}
+    imported = {_plain(entry.domain): entry.version for entry in model.opset_import}
+    return {domain: version for domain, version in sorted(imported.items()) if domain in used}
+
+
+def _plain(domain: str) -> str:
+    """The default domain has two names."""
+    return "" if domain == "ai.onnx" else domain
 
 
 def _spec(value: onnx.ValueInfoProto, where: str) -> TensorSpec:

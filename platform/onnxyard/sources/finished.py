@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.sources.admission.admitting import admit
 from onnxyard.sources.sidecar import sidecar
 from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
 
@@ -33,7 +34,12 @@ class FinishedFile:
     def fit(self, project: Project, functions: Functions, splits: Splits, folder: Path, report: Report) -> str:  # noqa: ARG002 - a source's shape
         finished = project.finished
         assert finished is not None  # noqa: S101 - a project without one has another source
+        # Nothing in this process opens a foreign file before a disposable child has: it may be made to do harm.
+        admitted = admit(finished.file, sha256=project.file.project.onnx_sha256)
         shutil.copyfile(finished.file, folder / MODEL_FILE)
+        for name in admitted.data_files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(finished.file.parent / name, folder / name)
         return f"onnx {metadata.version('onnx')} ({finished.origin})"
 
     def load(self, project: Project, folder: Path) -> LoadedModel:  # noqa: ARG002 - a source's shape
