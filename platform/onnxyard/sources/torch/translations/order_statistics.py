@@ -1,0 +1,85 @@
+"""The k-th smallest value, medians and the mode, with their places. Torch 2.13 has no ONNX form for them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from onnxscript import ir
+from onnxscript import opset18 as op
+
+from onnxyard.sources.torch.catalogue import Translation
+
+_FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16}
+
+
+def _kthvalue(values: Any, k: int, dim: int = -1, keepdim: bool = False) -> list[Any]:
+    if not values.shape:
+        return [op.Identity(values), op.Constant(value_int=0)]
+    return _at_rank(values, op.Constant(value_int=k - 1), dim, keepdim, is_float=values.dtype in _FLOATS)
+
+
+def _median(values: Any, dim: int = -1, keepdim: bool = False, *, skip_nan: bool) -> list[Any]:
+    """The lower one of two middle values; NaN where the row holds one, unless they are skipped."""
+    if not values.shape:
+        return [op.Identity(values), op.Constant(value_int=0)]
+    is_float = values.dtype in _FLOATS
+    count = op.Shape(values, start=dim % len(values.shape), end=dim % len(values.shape) + 1)
+    if not is_float:
+        return _at_rank(values, op.Div(op.Sub(count, 1), 2), dim, keepdim, is_float=False)
+    holes = op.Cast(op.IsNaN(values), to=ir.DataType.INT64)
+    missing = op.ReduceSum(holes, [dim], keepdims=1)
+    last = op.Sub(count, 1)
+    if skip_nan:  # NaN sort behind everything, so that the rank is taken among the rest; a row of NaN alone gives NaN
+        rank = op.Max(op.Div(op.Sub(op.Sub(count, missing), 1), 2), 0)
+        return _at_rank(values, rank, dim, keepdim, is_float=True)
+    middle = op.Where(op.Greater(missing, 0), op.Sub(op.Add(last, 1), missing), op.Div(last, 2))
+    return _at_rank(values, middle, dim, keepdim, is_float=True)
+
+
+def _median_of_all(values: Any, *, skip_nan: bool) -> Any:
+    flat = op.Reshape(values, [-1])
+    flat.shape, flat.dtype = ir.Shape([None]), values.dtype
+    return _median(flat, 0, skip_nan=skip_nan)[0]
+
+
+def _at_rank(values: Any, rank: Any, dim: int, keepdim: bool, *, is_float: bool) -> list[Any]:
+    """Value and place at a rank of each row in ascending order.
+
+    Args:
+        values: Any shape.
+        rank: int64, from 0: one for all rows, or one per row with the axis kept as 1.
+        dim: The axis.
+        keepdim: Whether the outputs keep it as 1.
+        is_float: Whether there may be NaN, which stand behind everything.
+    """
+    axis = dim % len(values.shape)
+    length = op.Shape(values, start=axis, end=axis + 1)
+    if is_float:  # TopK does not say where NaN go: sort them as infinities, then take the true value by its place
+        nan = op.IsNaN(values)
+        key = op.Where(nan, op.CastLike(float("inf"), values), values)
+        _, places = op.TopK(key, length, axis=axis, largest=0, sorted=1)
+        behind = op.Cast(op.GatherElements(op.Cast(nan, to=ir.DataType.INT32), places, axis=axis), to=ir.DataType.INT32)
+        _, order = op.TopK(behind, length, axis=axis, largest=0, sorted=1)  # equal ones keep their order
+        places = op.GatherElements(places, order, axis=axis)
+    else:
+        _, places = op.TopK(values, length, axis=axis, largest=0, sorted=1)
+    shape = op.Shape(op.ReduceMax(places, [axis], keepdims=1))
+    place = op.GatherElements(places, op.Expand(rank, shape), axis=axis)
+    value = op.GatherElements(values, place, axis=axis)
+    return [value, place] if keepdim else [op.Squeeze(value, [axis]), op.Squeeze(place, [axis])]
+
+
+TRANSLATION = Translation(
+    functions={
+        "aten::kthvalue": _kthvalue,
+        "aten::median.dim": partial(_median, skip_nan=False),
+        "aten::median": partial(_median_of_all, skip_nan=False),
+        "aten::nanmedian.dim": partial(_median, skip_nan=True),
+        "aten::nanmedian": partial(_median_of_all, skip_nan=True),
+    },
+    form="TopK over the whole axis, then the element at the rank",
+    max_error=0.0,
+    source="ONNX TopK; the definition of torch.kthvalue and torch.median",
+    limits="among equal values the place may be another one than torch's, which promises none",
+)
