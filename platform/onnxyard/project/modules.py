@@ -132,7 +132,7 @@ def blaming(root: Path, what: str) -> Iterator[None]:
             raise UserCodeError(
                 f"{what}: {package} lives in an environment of its own, where only training runs.",
                 where=_place(error, root),
-                remedy='Put train and what it needs into a file of its own, named by [project] training = "training.py".',
+                remedy='Put train into a file of its own, named by [project] training = "training.py".',
             ) from error
         raise _told(error, root, what) from error
     except (Exception, SystemExit) as error:
