@@ -1,30 +1,34 @@
-"""Proving an export: attempt after attempt, until one passes every check."""
+"""Proving an export: attempt after attempt, until one does what the source does."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from onnxyard.diagnosis.checks import CheckedModel, check_model
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
+from onnxyard.sources.axes import check_axes
+from onnxyard.sources.ir_version import lower
 from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     import numpy as np
 
+    Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """An export that holds.
+    """An export that passed the checks.
 
     Attributes:
-        exported: What the attempt gave.
+        exported: What the attempt gave; its remedies say so where no attempt came as near to the source as rounding.
         checked: What the checks measured.
-        failed: The attempts before it: name, and why each was not accepted.
+        failed: The other attempts: name, and why each was not accepted.
     """
 
     exported: Exported
@@ -32,35 +36,65 @@ class Proven:
     failed: tuple[tuple[str, str], ...]
 
 
-def prove(attempts: Iterable[Attempt], folder: Path, asked: Asked, expected: Mapping[str, np.ndarray]) -> Proven:
-    """Write `model.onnx` into `folder` by the first attempt whose graph passes every check.
+def prove(
+    attempts: Iterable[Attempt],
+    folder: Path,
+    asked: Asked,
+    expected: Mapping[str, np.ndarray],
+    *,
+    reference: Run | None = None,
+) -> Proven:
+    """Write `model.onnx` into `folder` by the first attempt that passes every check and does what the source does.
+
+    A plain export that passes the checks but differs from the source by more than rounding gives way to any later
+    attempt that does not. Where none does, the plain one is taken, its difference is told in the remedies, and the
+    gates judge it. An attempt that needed a remedy is never taken with such a difference.
 
     Args:
         attempts: In the order they are to be tried.
         folder: Holds the model afterwards; what it held before is gone.
         asked: What was asked for.
         expected: The source's outputs for `asked.inputs`.
+        reference: Runs the source; see `check_model`.
 
     Raises:
-        UnsupportedModelError, InvalidRequestError: the first attempt's reason, when none holds.
+        UnsupportedModelError, InvalidRequestError: the first attempt's reason, when none is taken; its fact `attempts`
+            lists all of them.
     """
+    check_axes(asked)
     failed: list[tuple[str, str]] = []
     first: UnsupportedModelError | InvalidRequestError | None = None
-    for attempt in attempts:
-        empty(folder)
-        try:
-            exported = attempt.make(folder / MODEL_FILE)
-            checked = check_model(
-                folder / MODEL_FILE, inputs=asked.inputs, outputs=expected, opset=asked.opset, names=asked.outputs
-            )
-        except (UnsupportedModelError, InvalidRequestError) as error:
-            first = first or error
-            failed.append((attempt.name, error.detail))
-        else:
-            return Proven(exported, checked, tuple(failed))
-    assert first is not None  # noqa: S101 - a source gives at least one attempt, or raises
-    shutil.rmtree(folder)
-    raise first
+    plain: Proven | None = None
+    kept = folder.with_name(f".{folder.name}.plain")
+    try:
+        for attempt in attempts:
+            empty(folder)
+            try:
+                exported, checked = _try(attempt, folder, asked, expected, reference)
+            except (UnsupportedModelError, InvalidRequestError) as error:
+                first = first or error
+                failed.append((attempt.name, error.detail))
+                continue
+            if checked.holds:
+                return Proven(exported, checked, tuple(failed))
+            difference = _difference(checked)
+            failed.append((attempt.name, f"It {difference}."))
+            if not exported.remedies and plain is None:
+                plain = Proven(exported, checked, ())
+                empty(kept).rmdir()
+                folder.rename(kept)
+            first = first or UnsupportedModelError(f"The graph by {attempt.name} {difference}.")
+        if plain is None:
+            assert first is not None  # noqa: S101 - a source gives at least one attempt, or raises
+            shutil.rmtree(folder, ignore_errors=True)
+            first.facts["attempts"] = [f"{name}: {why}" for name, why in failed]
+            raise first
+        shutil.rmtree(folder, ignore_errors=True)
+        kept.rename(folder)
+    finally:
+        shutil.rmtree(kept, ignore_errors=True)
+    told = f"No way to the graph came nearer: the plain export {_difference(plain.checked)}; the gates judge it."
+    return replace(plain, exported=replace(plain.exported, remedies=(told,)), failed=tuple(failed))
 
 
 def empty(folder: Path) -> Path:
@@ -69,3 +103,19 @@ def empty(folder: Path) -> Path:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     return folder
+
+
+def _try(
+    attempt: Attempt, folder: Path, asked: Asked, expected: Mapping[str, np.ndarray], reference: Run | None
+) -> tuple[Exported, CheckedModel]:
+    exported = attempt.make(folder / MODEL_FILE)
+    if asked.ir_version is not None:
+        lower(folder / MODEL_FILE, asked.ir_version)
+    return exported, check_model(folder / MODEL_FILE, asked, expected, reference=reference)
+
+
+def _difference(checked: CheckedModel) -> str:
+    return (
+        f"differs from the source by {checked.relative_error:.2g} of the largest value of {checked.where!r} "
+        f"({checked.tolerance:.0e} counts as rounding)"
+    )

@@ -33,6 +33,7 @@ class Asked:
         axes: Per input: the name of each dynamic axis, or the length of a fixed one. An input that is not named has
             `batch` first and the example's lengths behind it.
         translations: The project's own translations of operators: onnxscript functions by `aten::frobnicate`.
+        ir_version: The highest IR version that every target loads; None sets no limit.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -40,10 +41,12 @@ class Asked:
     opset: int | None
     axes: Mapping[str, tuple[int | str, ...]]
     translations: Mapping[str, Callable[..., Any]]
+    ir_version: int | None = None
 
     def axes_of(self, name: str) -> tuple[int | str, ...]:
         """The axes of one input."""
-        return self.axes.get(name, ("batch", *self.inputs[name].shape[1:]))
+        batch = next((axes[0] for axes in self.axes.values()), "batch")
+        return self.axes.get(name, (batch, *self.inputs[name].shape[1:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,25 +9,28 @@ import warnings
 from contextlib import contextmanager, redirect_stderr
 from importlib import metadata
 from inspect import signature
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from onnxyard.errors import InvalidRequestError, UnsupportedModelError
+from onnxyard.errors import InvalidRequestError
+from onnxyard.sources.axes import batch_axis, dynamic_axes
+from onnxyard.sources.torch.arrays import to_torch
+from onnxyard.sources.torch.outputs import flat
 from onnxyard.sources.torch.refusal import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
-    import onnx
 
+    from onnxyard.sources.source import Asked
     from onnxyard.sources.torch.tree import SourceTree
 
 OPSETS = range(18, 28)
 """Opsets the dynamo exporter honours; below it silently gives 18."""
-_NEWEST_WITH_NOTES = 25
-"""Newer opsets are made from this one by onnx's C++ converter."""
+NEWEST_WITH_NOTES = 25
+"""Newer opsets are made from this one by onnx's C++ converter, which drops torch's notes."""
 EXPORTER = f"torch.onnx dynamo {metadata.version('torch').partition('+')[0]}"
 
 _NOISE = (
@@ -36,93 +39,129 @@ _NOISE = (
     "torch.fx.experimental.symbolic_shapes",  # prints the whole graph beside the exception that carries it too
     "onnxscript.version_converter",  # says which converter it takes
 )
+TORCH_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    LookupError,
+    NotImplementedError,
+    torch._dynamo.exc.UserError,  # noqa: SLF001 - torch names it nowhere else
+)
+"""What torch's exporters raise over a model they cannot take."""
 _WARNINGS = (
     # torch's own deprecation, raised inside its exporter: nothing a user can change
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),
-    # all inputs share the one axis called `batch`, which is what we want
-    (r"# The axis name: batch will not be used, since it shares the same shape constraints", UserWarning),
+    # several inputs share an axis (the batch, a sequence's length), which is what we want
+    (r"# The axis name: \w+ will not be used, since it shares the same shape constraints", UserWarning),
 )
 
 
-def check_opset(opset: int) -> None:
-    """Refuse an opset the exporter does not honour. Raises UnsupportedModelError naming those that work today."""
-    if opset not in OPSETS:
-        raise UnsupportedModelError(
-            f"The exporter does not honour opset {opset}.",
-            where="[export] opset",
-            remedy=f"Opsets {OPSETS.start} to {OPSETS.stop - 1} work today.",
-        )
-
-
-def export_module(
-    module: torch.nn.Module,
-    example: Mapping[str, np.ndarray],
-    *,
-    outputs: Sequence[str],
-    opset: int,
-    source: SourceTree,
-) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """Export `module` with a dynamic first axis called `batch` on every input.
+def capture(module: torch.nn.Module, asked: Asked, source: SourceTree) -> torch.export.ExportedProgram:
+    """Trace `module` without running it on values: every branch on data is found, every declared axis stays free.
 
     Args:
         module: In eval mode; its `forward` takes the inputs by name.
-        example: At least two rows: with one, a batch length of 1 may be baked into the graph without a word.
-        outputs: The outputs' names, in the order `forward` gives them.
-        opset: One of OPSETS.
+        asked: Its example has at least two rows: with one, a batch length of 1 may be baked into the graph without a
+            word. Where the code ties a dynamic axis to a rule (an even length, say), torch infers the rule.
         source: Says which source files are the project's.
 
-    Returns:
-        The model, and one that carries torch's notes on where each tensor came from: the same one up to opset 25,
-        beyond it an export at 25, because the converter that makes the newer ones drops them.
+    Raises:
+        UnsupportedModelError: naming the data-dependent branch or the baked-in axis, the module and its source line.
+        InvalidRequestError: the inputs are not `forward`'s parameters, or there are fewer than two rows.
+        UserCodeError: `forward` does not give the outputs that are asked for.
+    """
+    arguments = in_order(module, asked.inputs)
+    try:
+        return _capture(module, arguments, asked, _dimensions(arguments, asked, inferred=False))
+    except TORCH_ERRORS as error:
+        if not dynamic_axes(asked) or "Constraints violated" not in str(error):
+            raise refusal(error, module, source) from error
+    try:
+        return _capture(module, arguments, asked, _dimensions(arguments, asked, inferred=True))
+    except TORCH_ERRORS as error:
+        raise refusal(error, module, source) from error
+
+
+def to_onnx(
+    program: torch.export.ExportedProgram,
+    asked: Asked,
+    opset: int,
+    *,
+    module: torch.nn.Module,
+    source: SourceTree,
+    translations: Mapping[Any, Callable[..., Any]] | None = None,
+) -> torch.onnx.ONNXProgram:
+    """Translate a captured module into an ONNX graph at one of OPSETS.
+
+    Args:
+        program: What `capture` gave.
+        asked: Names of inputs, outputs and axes.
+        opset: The default domain's.
+        module: The module that was captured, to name its parts in a refusal.
+        source: Says which source files are the project's.
+        translations: Onnxscript functions by operator (`torch.ops.aten.cumprod.default`), before torch's own.
 
     Raises:
-        UnsupportedModelError: naming the operator (or the data-dependent branch), the module and its source line.
-        InvalidRequestError: the inputs are not `forward`'s parameters, or there are fewer than two rows.
+        UnsupportedModelError: naming the operator, its module and its source line.
     """
-    check_opset(opset)
-    arguments = _in_order(module, example)
-    dynamic = {name: {0: torch.export.Dim("batch")} for name in arguments}
+    names = [spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
+    axes = {name: {at: axis for at, axis in enumerate(asked.axes_of(name)) if isinstance(axis, str)} for name in names}
     with quiet():
         try:
-            with _without_graph_dump():
-                exported = torch.export.export(module, (), kwargs=arguments, dynamic_shapes=dynamic, strict=False)
-
-            def at(version: int) -> onnx.ModelProto:
-                program = torch.onnx.export(
-                    exported,
-                    dynamo=True,
-                    opset_version=version,
-                    input_names=list(arguments),
-                    output_names=list(outputs),
-                    dynamic_shapes=dynamic,  # names the axis; the shapes themselves are in `exported`
-                    verbose=False,
-                )
-                assert program is not None  # noqa: S101 - only torch.onnx's legacy exporter gives None
-                return program.model_proto
-
-            model = at(opset)
-            noted = model if opset <= _NEWEST_WITH_NOTES else at(_NEWEST_WITH_NOTES)
-        except (RuntimeError, ValueError, TypeError, AssertionError, LookupError, torch._dynamo.exc.UserError) as error:  # noqa: SLF001 - torch names it nowhere else
+            onnx_program = torch.onnx.export(
+                program,
+                dynamo=True,
+                opset_version=opset,
+                input_names=names,
+                output_names=list(asked.outputs),
+                dynamic_shapes=axes,  # names the axes; which are free is in `program`
+                custom_translation_table=dict(translations) if translations else None,
+                verbose=False,
+            )
+        except TORCH_ERRORS as error:
             raise refusal(error, module, source) from error
-    if len(model.graph.output) != len(outputs):
-        raise InvalidRequestError(
-            f"The model gives {len(model.graph.output)} outputs, the project file names {len(outputs)}.",
-            where="[project] outputs",
-        )
-    return model, noted
+    assert onnx_program is not None  # noqa: S101 - only torch.onnx's legacy exporter gives None
+    return onnx_program
 
 
-def _in_order(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+def in_order(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """The example as tensors, in the order of `forward`'s parameters.
+
+    Raises:
+        InvalidRequestError: `forward` has no such parameter, or there are fewer than two rows.
+    """
     parameters = list(signature(module.forward).parameters)
     if missing := sorted(example.keys() - set(parameters)):
         raise InvalidRequestError(
             f"forward({', '.join(parameters)}) does not take the input {missing[0]!r}.",
             remedy="Name forward's parameters like the inputs.",
         )
-    rows = {len(array) for array in example.values()}
-    if min(rows) < 2:
+    if min(len(array) for array in example.values()) < 2:
         raise InvalidRequestError("An export needs an example of at least two rows.", remedy="Raise golden_rows.")
-    return {name: torch.from_numpy(example[name].copy()) for name in parameters if name in example}
+    return {name: to_torch(name, example[name].copy()) for name in parameters if name in example}
+
+
+def _capture(
+    module: torch.nn.Module, arguments: Mapping[str, torch.Tensor], asked: Asked, dimensions: Mapping[str, Any]
+) -> torch.export.ExportedProgram:
+    with quiet(), flat(module, asked.outputs), _without_graph_dump():
+        return torch.export.export(module, (), kwargs=dict(arguments), dynamic_shapes=dict(dimensions), strict=False)
+
+
+def _dimensions(arguments: Mapping[str, torch.Tensor], asked: Asked, *, inferred: bool) -> dict[str, dict[int, Any]]:
+    """The dynamic axes as torch takes them; with `inferred` it may tie those behind the batch to rules of its own."""
+    batch = batch_axis(asked)
+    named = {axis: torch.export.Dim(axis) for axis in (batch, *dynamic_axes(asked))}
+    auto = torch.export.Dim.AUTO
+    return {
+        name: {
+            at: auto if inferred and axis != batch else named[axis]
+            for at, axis in enumerate(asked.axes_of(name))
+            if isinstance(axis, str)
+        }
+        for name in arguments
+    }
 
 
 @contextmanager

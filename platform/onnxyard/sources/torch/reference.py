@@ -6,9 +6,7 @@ from importlib import metadata
 from inspect import signature as parameters_of
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError, UserCodeError
+from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UserCodeError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.tensors.dtypes import onnx_name
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
     import torch
 
     from onnxyard.project.project import Project
@@ -81,49 +80,24 @@ class TorchModel:
         Raises:
             InvalidRequestError: an input that `forward` has no parameter for.
             UserCodeError: `forward` raised, or gave something else than the outputs the project names.
+            UnsupportedModelError: an output is optional (None), a sequence, or of a dtype that numpy cannot hold.
         """
         import torch  # noqa: PLC0415 - heavy; the module that is run has imported it already
 
+        from onnxyard.sources.torch.arrays import to_numpy, to_torch  # noqa: PLC0415 - imports torch
+        from onnxyard.sources.torch.outputs import flatten  # noqa: PLC0415 - as above
+
         if unknown := sorted(inputs.keys() - set(self._parameters)):
             raise InvalidRequestError(f"forward({', '.join(self._parameters)}) does not take {unknown[0]!r}.")
+        tensors = {name: to_torch(name, array) for name, array in inputs.items()}
         with torch.inference_mode():
             try:
-                given = self._module(**{name: torch.from_numpy(_writable(array)) for name, array in inputs.items()})
+                given = self._module(**tensors)
             except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
                 raise UserCodeError(f"forward raised: {type(error).__name__}: {error}") from error
-        outputs = self._by_name(given)
+            outputs = {name: to_numpy(name, tensor) for name, tensor in flatten(given, self._names).items()}
         self._signature = Signature(_specs(inputs), _specs(outputs))
         return outputs
-
-    def _by_name(self, given: object) -> dict[str, np.ndarray]:
-        if isinstance(given, dict):
-            if set(given) != set(self._names):
-                raise UserCodeError(f"forward gave {sorted(given)}, the project names {sorted(self._names)}.")
-            values = [given[name] for name in self._names]
-        else:
-            values = list(given) if isinstance(given, (tuple, list)) else [given]
-        if len(values) != len(self._names):
-            raise UserCodeError(
-                f"forward gave {len(values)} outputs, the project names {len(self._names)}.", where="[project] outputs"
-            )
-        return {name: _array(name, value) for name, value in zip(self._names, values, strict=True)}
-
-
-def _array(name: str, value: object) -> np.ndarray:
-    import torch  # noqa: PLC0415 - as in `run`
-
-    if not isinstance(value, torch.Tensor):
-        raise UserCodeError(f"forward gave a {type(value).__name__} for {name!r}, not a tensor.")
-    try:
-        return value.detach().cpu().numpy()
-    except TypeError as error:  # bfloat16 and float8 have no numpy type of torch's own
-        raise UnsupportedModelError(f"The output {name!r} is {value.dtype}, which numpy cannot hold.") from error
-
-
-def _writable(array: np.ndarray) -> np.ndarray:
-    """Torch warns about read-only memory, which it cannot mark as such."""
-    contiguous = np.ascontiguousarray(array)
-    return contiguous if contiguous.flags.writeable else contiguous.copy()
 
 
 def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:

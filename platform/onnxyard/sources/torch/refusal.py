@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _MISSING = re.compile(r"No ONNX function found for <OpOverload\(op='(?P<op>[^']+)'")
+_VIOLATED = re.compile(r"Constraints violated \((?P<axes>[^)]+)\)")
 _STYLE = re.compile(r"\x1b\[\d+m")
 
 
@@ -25,6 +26,10 @@ def refusal(error: BaseException, module: torch.nn.Module, source: SourceTree) -
         error: With its causes and tracebacks: the fx node and the frames of `forward` are read from them.
         module: The module that was exported.
         source: Says which source files are the project's.
+
+    Returns:
+        An error whose facts name `module`, `operator` and, where it is one of these, `reason`: `data-dependent` or
+        `baked-axis`.
     """
     chain = list(_chain(error))
     node = _node(chain)
@@ -36,13 +41,13 @@ def refusal(error: BaseException, module: torch.nn.Module, source: SourceTree) -
     told = _told(chain, node)
     inside = f" in the module {path!r} ({kind})" if path else f" in the model ({kind})" if kind else ""
     return UnsupportedModelError(
-        f"{told.what}{inside}.", where=place, remedy=told.remedy, module=path, operator=told.op
+        f"{told.what}{inside}.", where=place, remedy=told.remedy, module=path, operator=told.op, reason=told.reason
     )
 
 
 class _Told:
-    def __init__(self, what: str, remedy: str, op: str = "") -> None:
-        self.what, self.remedy, self.op = what, remedy, op
+    def __init__(self, what: str, remedy: str, op: str = "", *, reason: str = "") -> None:
+        self.what, self.remedy, self.op, self.reason = what, remedy, op, reason
 
 
 def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
@@ -58,13 +63,28 @@ def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
         return _Told(
             "A branch depends on the data, which a graph cannot follow",
             "Use torch.where for values or torch.cond for branches.",
+            reason="data-dependent",
         )
     if "ConstraintViolationError" in names or "Constraints violated" in text:
+        return _baked_axis(text)
+    return _Told(f"torch cannot export the model: {_gist(chain)}", "")
+
+
+def _baked_axis(text: str) -> _Told:
+    """Torch names the axes whose length the code fixes; the first one is told."""
+    named = _VIOLATED.search(text)
+    axis = named["axes"].split(",")[0].strip() if named else "batch"
+    if axis == "batch":
         return _Told(
             "The batch length is baked in: the code fixes the first axis to the example's length",
             "Use x.shape[0] or -1 instead of a number.",
+            reason="baked-axis",
         )
-    return _Told(f"torch cannot export the model: {_gist(chain)}", "")
+    return _Told(
+        f"The axis {axis!r} is declared dynamic, but the code fixes its length to the example's",
+        "Take the length from x.shape, or declare it as a number in [project.axes].",
+        reason="baked-axis",
+    )
 
 
 def _gist(chain: list[BaseException]) -> str:

@@ -28,6 +28,11 @@ class SourceTree:
         path = Path(file).resolve()
         return next((path.relative_to(root).as_posix() for root in self.roots if path.is_relative_to(root)), None)
 
+    def at(self, file: str, line: int) -> str:
+        """`file:line` of a line of the project; empty for a library's."""
+        name = self.name(file)
+        return "" if name is None else f"{name}:{line}"
+
     def innermost(self, stack_trace: str) -> str:
         """`file:line` of the deepest frame inside the project; empty where there is none.
 

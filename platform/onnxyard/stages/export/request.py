@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onnxyard.lifecycle.handover import DevelopResult
 from onnxyard.project.project import Project
+from onnxyard.stages.export.ceilings import ceilings
 from onnxyard.stages.reuse import stage_key
 
 
@@ -29,12 +30,16 @@ class ExportRequest:
     processing: Path | None
 
     def key(self) -> str:
-        """Depends on the weights, the golden set, the code and the [export] section; not on where the folders are."""
+        """Depends on the weights, the golden set, the code, the [export] section and the targets' ceilings.
+
+        Not on where the folders are, and not on what else the targets say.
+        """
         return stage_key(
             "export",
             {
                 "code": self.project.code_digest,
                 "config": self.project.sections("project", "develop", "export"),
+                "ceilings": {name: release.name for name, release in ceilings(self.project).items()},
                 "fitted": self.developed.fitted.digest,
                 "golden_set": self.developed.golden_set.digest,
             },

@@ -11,6 +11,7 @@ from onnxyard.lifecycle.handover import ExportResult
 from onnxyard.project.translations import translations_of
 from onnxyard.sources.by_name import source_of
 from onnxyard.sources.source import Asked
+from onnxyard.stages.export.ceilings import check_fits, fitting_opset, highest_ir_version
 from onnxyard.tensors.files import read_tensors, write_bytes
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def run(request: ExportRequest, workspace: Path, report: Report | None = None) -
     """Export (or take the finished file), check, and write model and sidecar.
 
     Raises:
-        UnsupportedModelError: the model cannot be exported, or the result is not what it should be.
+        UnsupportedModelError: the model cannot be exported, the result is not what it should be, or a target's ONNX
+            Runtime does not load the opset that was asked for.
         InvalidRequestError: names or number of inputs or outputs do not fit the project file.
         ArtifactCorruptError: the golden set or the fitted model cannot be read.
     """
@@ -34,13 +36,17 @@ def run(request: ExportRequest, workspace: Path, report: Report | None = None) -
     asked = Asked(
         inputs=read_tensors(request.golden_set / "inputs"),
         outputs=project.file.project.outputs,
-        opset=project.opset,
+        opset=fitting_opset(project),
         axes=project.file.project.axes,
         translations=translations_of(project),
+        ir_version=highest_ir_version(project),
     )
     expected = read_tensors(request.golden_set / "outputs")
-    attempts = source_of(project).attempts(project, request.fitted, asked)
-    proven = prove(attempts, workspace / "model", asked, expected)
+    source = source_of(project)
+    attempts = source.attempts(project, request.fitted, asked)
+    reference = source.load(project, request.fitted).run
+    proven = prove(attempts, workspace / "model", asked, expected, reference=reference)
+    check_fits(project, proven.checked.graph.opsets, proven.checked.graph.ir_version)
     write_bytes(empty(workspace / "sidecar") / SIDECAR_FILE, canonical_json(proven.exported.sidecar))
     graph = proven.checked.graph
     return ExportResult(
