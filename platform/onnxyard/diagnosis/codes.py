@@ -6,47 +6,8 @@ test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from onnxyard.lifecycle.finding import Finding, Severity
-
-BLOCKED, WARNING, NOTE = Severity.BLOCKED, Severity.WARNING, Severity.NOTE
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A kind of finding.
-
-    Attributes:
-        name: Stable and searchable.
-        severity: How bad it is, always.
-        title: What it is, in one sentence.
-        why: Why it matters.
-        remedy: What to do about it, where the finding itself knows nothing better.
-    """
-
-    name: str
-    severity: Severity
-    title: str
-    why: str
-    remedy: str
-
-    def found(
-        self, what: str, *, module: str = "", source: str = "", node: str = "", remedy: str = "", fix: str = ""
-    ) -> Finding:
-        """A finding of this code; `remedy` takes the place of the code's own where it is more exact."""
-        return Finding(
-            code=self.name,
-            severity=self.severity,
-            what=what,
-            module=module,
-            source=source,
-            why=self.why,
-            remedy=remedy or self.remedy,
-            node=node,
-            fix=fix,
-        )
-
+from onnxyard.diagnosis.code import BLOCKED, NOTE, WARNING, Code
+from onnxyard.diagnosis.file_codes import FILE_CODES
 
 # Before export: what blocks it.
 UNSUPPORTED_OPERATOR = Code(
@@ -265,6 +226,7 @@ CODES: dict[str, Code] = {
         UNDECLARED_AXIS,
         RESIZE_SIZE_BOUND,
         PROCESSING_OUTSIDE,
+        *FILE_CODES,
     )
 }
 """Every code by its name, in the order the documentation tells them."""
