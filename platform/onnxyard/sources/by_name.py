@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING
+
+from onnxyard.toolchains.catalogue import known
 
 if TYPE_CHECKING:
     from onnxyard.project.project import Project
     from onnxyard.sources.source import Source
+
+
+def versions_of(project: Project) -> dict[str, str]:
+    """The versions of whatever makes the project's model: what comes out of develop and export depends on them.
+
+    Distributions of this environment, or the pinned ones of the toolchain that the framework lives in.
+    """
+    from onnxyard.sources.isolated import Isolated  # noqa: PLC0415 - brings onnx; the commands' help does without
+
+    source = source_of(project)
+    if isinstance(source, Isolated):
+        return dict(known(source.toolchain).versions)
+    return {name: metadata.version(name) for name in project.packages}
 
 
 def source_of(project: Project) -> Source:
@@ -15,10 +31,19 @@ def source_of(project: Project) -> Source:
     Raises:
         MissingExtraError: the framework's adapter needs a package that is not installed.
     """
+    framework = project.file.project.framework
     if project.file.project.onnx is not None:
         from onnxyard.sources.finished import FinishedFile  # noqa: PLC0415 - only the one that is asked for
 
         return FinishedFile()
+    if framework == "keras":
+        from onnxyard.sources.keras.source import KERAS  # noqa: PLC0415 - as above
+
+        return KERAS
+    if framework == "jax":
+        from onnxyard.sources.jax.source import JAX  # noqa: PLC0415 - as above
+
+        return JAX
     from onnxyard.sources.torch.source import Torch  # noqa: PLC0415 - as above
 
     return Torch()

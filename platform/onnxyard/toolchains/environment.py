@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onnxyard.errors import MissingExtraError
 from onnxyard.settings import Settings
 from onnxyard.toolchains.catalogue import Toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RECORD = "toolchain.json"
 """Written into an environment once everything in it works: without it, it was never finished."""

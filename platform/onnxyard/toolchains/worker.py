@@ -26,11 +26,12 @@ from tempfile import mkdtemp
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from onnxyard import errors
-from onnxyard.toolchains.environment import Environment
 from onnxyard.toolchains.transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from onnxyard.toolchains.environment import Environment
 
     Told = Callable[[dict[str, Any]], None]
 

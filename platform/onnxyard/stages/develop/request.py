@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onnxyard.project.project import Project
+from onnxyard.sources.by_name import versions_of
 from onnxyard.stages.reuse import stage_key
 
 
@@ -23,5 +24,5 @@ class DevelopRequest:
         return stage_key(
             "develop",
             {"code": self.project.code_digest, "config": self.project.sections("project", "develop")},
-            packages=self.project.packages,
+            versions=versions_of(self.project),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onnxyard.lifecycle.handover import DevelopResult
 from onnxyard.project.project import Project
+from onnxyard.sources.by_name import versions_of
 from onnxyard.stages.export.ceilings import ceilings
 from onnxyard.stages.reuse import stage_key
 
@@ -43,5 +44,6 @@ class ExportRequest:
                 "fitted": self.developed.fitted.digest,
                 "golden_set": self.developed.golden_set.digest,
             },
-            packages=("onnx", "onnxruntime", *self.project.packages),
+            packages=("onnx", "onnxruntime"),
+            versions=versions_of(self.project),
         )

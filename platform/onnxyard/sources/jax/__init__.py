@@ -1,0 +1,1 @@
+"""JAX functions with their parameters, in the toolchain `jax`."""

@@ -1,0 +1,1 @@
+"""Keras 3 models and TensorFlow SavedModels, in the toolchain `tensorflow`."""
