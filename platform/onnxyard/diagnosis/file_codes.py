@@ -75,6 +75,13 @@ MISSING_KERNEL = Code(
     "The graph is valid and still does not load, as is common for float16 and bfloat16.",
     "Cast around the operator, or run the model on a provider that has it.",
 )
+UNSUPPORTED_INPUT = Code(
+    "unsupported-input",
+    BLOCKED,
+    "The model takes something else than tensors.",
+    "Inputs of a served model are tensors with a type that the protocol knows.",
+    "Take tensors: one input per member of a sequence, a mask beside an optional value.",
+)
 
 # What works, and runs or answers other than its author expects.
 ABOVE_CEILING = Code(
@@ -105,13 +112,6 @@ DEAD_WEIGHTS = Code(
     "They are shipped, loaded and kept in memory for nothing.",
     "Remove them.",
 )
-DEAD_NODES = Code(
-    "dead-nodes",
-    WARNING,
-    "The graph computes what no output depends on.",
-    "Time is lost where no optimizer removes it; often an output was forgotten.",
-    "Remove them, or make what they compute an output.",
-)
 OVERSIZE_CONSTANT = Code(
     "oversize-constant",
     WARNING,
@@ -141,6 +141,13 @@ RELEASE_NEEDED = Code(
     "Which ONNX Runtime releases load the model.",
     "An older release refuses the file.",
     "Nothing to do while yours is at least that one.",
+)
+DEAD_NODES = Code(
+    "dead-nodes",
+    NOTE,
+    "The graph computes what no output depends on.",
+    "Runtimes that do not remove it lose time; now and then an output was forgotten.",
+    "Remove them, or make what they compute an output.",
 )
 UNNAMED_AXIS = Code(
     "unnamed-axis",
@@ -182,15 +189,16 @@ FILE_CODES = (
     CRASHES_RUNTIME,
     NOT_LOADABLE,
     MISSING_KERNEL,
+    UNSUPPORTED_INPUT,
     ABOVE_CEILING,
     RUNTIME_BOUND,
     OPTIMIZATION_DIFFERS,
     DEAD_WEIGHTS,
-    DEAD_NODES,
     OVERSIZE_CONSTANT,
     NONFINITE_WEIGHTS,
     FIXED_BATCH,
     RELEASE_NEEDED,
+    DEAD_NODES,
     UNNAMED_AXIS,
     FOREIGN_NOTES,
     UNPINNED,

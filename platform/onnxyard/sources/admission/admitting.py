@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=5, wall_seconds=120)
+LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=3, wall_seconds=120)
 """At the start; the child raises them for a large file. The clock is generous, so that a busy machine accuses nobody:
 a model that never ends uses up its processor time."""
 

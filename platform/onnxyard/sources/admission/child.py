@@ -12,9 +12,9 @@ from onnxyard.sources.admission.examining import MEMORY_BYTES, examine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BASE_SECONDS = 5
-_SECOND_BYTES = 50_000_000
-"""A large model gets a second of processor time per 50 MB on top."""
+BASE_SECONDS = 3
+_SECOND_BYTES = 25_000_000
+"""A large model gets a second of processor time per 25 MB on top."""
 
 
 def begin(job: Job) -> tuple[Callable[[str], None], Callable[[int], None]]:
