@@ -36,5 +36,5 @@ TRANSLATION = Translation(
     form="a prefix scan of Mul",
     max_error=2e-6,
     source="Hillis & Steele, Data Parallel Algorithms, CACM 29, 1986",
-    limits="the axis has a fixed length",
+    limits="the axis has a fixed length; float16 becomes float32",
 )

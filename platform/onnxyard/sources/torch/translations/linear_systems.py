@@ -46,6 +46,10 @@ def _solve(matrix: Any, right: Any, *, left: bool = True) -> Any:
     return op.Squeeze(solved, [-1]) if is_vector else solved
 
 
+def _solve_ex(matrix: Any, right: Any, *, left: bool = True, check_errors: bool = False) -> list[Any]:  # noqa: ARG001 - as above
+    return [_solve(matrix, right, left=left), no_error(matrix)]
+
+
 def _lu_factor(matrix: Any, *, pivot: bool = True) -> list[Any]:  # noqa: ARG001 - torch knows no other on the CPU
     packed, _, exchanges = lu(matrix, size_of(matrix))
     rows = op.Add(op.Squeeze(op.Concat(*exchanges, axis=-2), [-1]), 1)
@@ -77,6 +81,7 @@ TRANSLATION = Translation(
         "aten::linalg_inv_ex": _inverse_ex,
         "aten::inverse": _inverse,
         "aten::linalg_solve": _solve,
+        "aten::linalg_solve_ex": _solve_ex,
         "aten::linalg_lu_factor": _lu_factor,
         "aten::linalg_lu_factor_ex": _lu_factor_ex,
         "aten::linalg_slogdet": _slogdet,

@@ -23,7 +23,7 @@ def _log_sum_exp(earlier: Sequence[Any], later: Sequence[Any]) -> list[Any]:
     # Equal infinities have no difference: the sum is that infinity. A NaN stays one by the sum of both.
     equal = op.Equal(one, other)
     infinite = op.And(equal, op.IsInf(one))
-    grown = op.Add(larger, op.Log(op.Add(op.Exp(gap), 1.0)))
+    grown = op.Add(larger, op.Log(op.Add(op.Exp(gap), op.CastLike(1.0, gap))))
     return [op.Where(infinite, one, op.Where(op.IsNaN(gap), op.Add(one, other), grown))]
 
 
