@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +19,7 @@ import numpy as np
 from onnxyard.errors import MissingExtraError, UserCodeError
 from onnxyard.project.modules import blaming, siblings_of
 from onnxyard.project.seeding import seeded
+from onnxyard.runtimes.graph import all_nodes
 from onnxyard.sources.handed_splits import read_splits
 from onnxyard.sources.saving import save_model
 from onnxyard.tensors.files import read_tensors, write_tensors
@@ -60,6 +61,7 @@ class Program(ABC):
         self.config: dict[str, Any] = {}
         self.seed = 0
         self.module: ModuleType | None = None
+        self._for_good = ExitStack()
 
     @property
     def commands(self) -> dict[str, Callable[[dict[str, Any], Told], dict[str, Any]]]:
@@ -100,7 +102,7 @@ class Program(ABC):
             file = self.root / given["training"]
             # For good: this process has no other project. Under its plain name, which classes of the user's are stored
             # with, and which must not depend on the folder.
-            siblings_of(file.parent).__enter__()
+            self._for_good.enter_context(siblings_of(file.parent))
             sys.dont_write_bytecode = True
             with self.blaming(f"{file.name} cannot be loaded"):
                 self.module = import_module(file.stem)
@@ -140,6 +142,10 @@ class Program(ABC):
         axes = given["axes"]
         converted = self.convert(read_tensors(Path(given["example"])), axes, given["opset"])
         graph = converted.model.graph
+        used = {name for node in all_nodes(graph) for name in node.input} | {value.name for value in graph.output}
+        weights = [tensor for tensor in graph.initializer if tensor.name in used]
+        del graph.initializer[:]
+        graph.initializer.extend(weights)
         del graph.value_info[:]  # every reader infers them anew, with the axes' names
         for value in graph.input:
             for dimension, axis in zip(value.type.tensor_type.shape.dim, axes[value.name], strict=True):

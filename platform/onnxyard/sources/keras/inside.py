@@ -12,6 +12,7 @@ import re
 import shutil
 import warnings
 import zipfile
+from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,14 @@ from onnxyard.sources.inside import Converted, Program
 from onnxyard.sources.keras import erfc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
 _FOREIGN = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile"}
 """Operators of a SavedModel that reach out of it."""
+_STYLE = re.compile(r"\x1b\[\d+m")
 _MADE = "2000-01-01@00:00:00"
 """Keras writes the time into the archive; the same model must be the same bytes."""
 
@@ -107,6 +109,15 @@ class Keras(Program):
             ) from error
         self._model = model
         self._call = lambda inputs: model(_arguments(model, inputs), training=False)
+
+    @contextmanager
+    def blaming(self, what: str) -> Iterator[None]:
+        """Keras puts what happened below a line that only says where: turn it around."""
+        with super().blaming(what):
+            try:
+                yield
+            except ValueError as error:
+                raise ValueError(_reason(error)).with_traceback(error.__traceback__) from error
 
     def answer(self, inputs: Mapping[str, np.ndarray]) -> Any:
         with self.blaming("the model raised"):
@@ -273,8 +284,13 @@ def _array(value: Any) -> Any:
 
 
 def _gist(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
+    told = [line for line in lines if not line.startswith("Exception encountered when calling")]
+    return _STYLE.sub("", (told or lines)[0])
 
 
 COMMANDS = Keras().commands
