@@ -1,0 +1,1 @@
+"""One question to a case each: `probe(case) -> Iterator[Finding]`."""
