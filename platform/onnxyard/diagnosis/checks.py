@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
-from onnxyard.errors import InvalidRequestError, UnsupportedModelError, UserCodeError
-from onnxyard.parity.batches import compare_at_two_batch_sizes
-from onnxyard.parity.error import ErrorReport, compare
+from onnxyard.errors import InvalidRequestError, UnsupportedModelError
+from onnxyard.parity.error import compare
 from onnxyard.runtimes.graph import Graph, read_graph
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
-from onnxyard.sources.axes import dynamic_axes, other_lengths
 from onnxyard.tensors.dtypes import BFLOAT16
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from onnxyard.diagnosis.probes import Probe
     from onnxyard.lifecycle.signature import TensorSpec
+    from onnxyard.ports.runtime import LoadedModel
     from onnxyard.sources.source import Asked
-
-    Tensors = Mapping[str, np.ndarray]
-    Run = Callable[[Tensors], dict[str, np.ndarray]]
 
 PARITY = 1e-4
 """Largest difference that counts as float32 noise, relative to the output's largest value."""
 _STEPS = 4
 """Rounding steps of a type narrower than float32 that count as its noise."""
 _NARROW = {"fp16": float(np.finfo(np.float16).eps), "bf16": 2.0**-7}
-_SINGLE_ROWS = 64
-"""Rows that are run one by one through source and graph alike, at most; spread over the golden set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +55,7 @@ class CheckedModel:
         return self.relative_error <= self.tolerance
 
 
-@dataclass(frozen=True, slots=True)
-class _Difference:
-    """How far one run of the graph was from the source: as it was run, absolute, relative, and where."""
-
-    run: str
-    report: ErrorReport
-    relative: float
-    where: str
-
-
-def check_model(model_file: Path, asked: Asked, expected: Tensors, *, reference: Run | None = None) -> CheckedModel:
+def check_model(model_file: Path, asked: Asked, asking: Iterable[Probe]) -> CheckedModel:
     """Check the file: valid, of the opset asked for, with the right names, free axes where declared, and loadable.
 
     A finite numerical difference is measured here and judged by others; a graph that cannot run at another length of a
@@ -78,16 +63,12 @@ def check_model(model_file: Path, asked: Asked, expected: Tensors, *, reference:
 
     Args:
         model_file: The ONNX file.
-        asked: What was asked for; its inputs are the golden set's, at least two rows.
-        expected: The source model's outputs for them.
-        reference: Runs the source model. With it, single rows and other lengths of each dynamic axis are compared with
-            what the source itself says of them; without it, single rows with their part of `expected`, and no other
-            lengths.
+        asked: What was asked for.
+        asking: What the graph is run on (`onnxyard.diagnosis.probes`).
 
     Raises:
         UnsupportedModelError: naming the first check that fails.
-        InvalidRequestError: the graph's inputs or outputs are not called as the project says; or the source itself runs
-            at no other length of an axis that is declared dynamic.
+        InvalidRequestError: the graph's inputs or outputs are not called as the project says.
         ArtifactCorruptError: the file is not a model.
     """
     graph = read_graph(model_file)  # its IR version is proven by loading it in ONNX Runtime below
@@ -100,102 +81,36 @@ def check_model(model_file: Path, asked: Asked, expected: Tensors, *, reference:
     _check_names("outputs", [spec.name for spec in graph.signature.outputs], list(asked.outputs), ordered=True)
     _check_free_axes(graph, asked)
     model = OnnxRuntime.load(model_file, provider="CPUExecutionProvider", threads=1)
-    differences = list(_differences(model.run, asked, expected, reference))
-    for difference in differences:
-        if not math.isfinite(difference.report.max_abs):
+    checked = CheckedModel(graph, max_error=0.0, relative_error=0.0, tolerance=PARITY)
+    for probe in asking:
+        given = _answer(model, probe)
+        report = compare(probe.expected, given)
+        if not math.isfinite(report.max_abs):
             raise UnsupportedModelError(
-                f"With {difference.run} the graph's output {difference.report.where!r} differs in shape or is not "
-                "finite.",
+                f"With {probe.name} the graph's output {report.where!r} differs in shape or is not finite.",
                 remedy="Look for code that fixes the length of an axis, or for a division by zero.",
             )
-    worst = max(differences, key=lambda difference: difference.relative)
-    return CheckedModel(
-        graph,
-        max_error=max(difference.report.max_abs for difference in differences),
-        relative_error=worst.relative,
-        tolerance=_tolerance(graph, expected),
-        where=worst.where,
-    )
+        tolerance = max(checked.tolerance, _tolerance(graph, probe.expected))
+        checked = replace(checked, max_error=max(checked.max_error, report.max_abs), tolerance=tolerance)
+        for name, wanted in probe.expected.items():
+            # Of an output that is all zeros the difference itself counts.
+            relative = compare({name: wanted}, {name: given[name]}).max_abs / (probe.largest[name] or 1.0)
+            if relative > checked.relative_error:
+                checked = replace(checked, relative_error=relative, where=name)
+    return checked
 
 
-def _differences(run: Run, asked: Asked, expected: Tensors, reference: Run | None) -> Iterator[_Difference]:
-    if reference is None:
-        try:
-            whole, single = compare_at_two_batch_sizes(run, asked.inputs, expected)
-        except InvalidRequestError as error:
-            raise _unanswered(error) from error
-        largest = max((_largest(values) for values in expected.values()), default=0.0)
-        for report, name in ((whole, "a batch of all golden rows"), (single, "a batch of one row")):
-            yield _Difference(name, report, _ratio(report.max_abs, largest), report.where)
-        return
-    yield _compare("a batch of all golden rows", run, asked.inputs, expected)
-    yield _one_by_one(run, asked.inputs, reference)
-    for axis in dynamic_axes(asked):
-        inputs, wanted, length = _at_another_length(asked, axis, reference)
-        yield _compare(f"length {length} of the axis {axis!r}", run, inputs, wanted)
-
-
-def _compare(
-    name: str, run: Run, inputs: Tensors, wanted: Tensors, largest: Mapping[str, float] | None = None
-) -> _Difference:
-    """One run of the graph against the source's outputs; `largest` is each output's largest value elsewhere."""
+def _answer(model: LoadedModel, probe: Probe) -> dict[str, np.ndarray]:
     try:
-        given = run(inputs)
+        return model.run(probe.inputs)
     except InvalidRequestError as error:  # names, dtypes and shapes fit, so it is the graph that cannot take them
-        raise _unanswered(error) from error
+        raise UnsupportedModelError(f"The graph does not answer the golden set: {error.detail}") from error
     except UnsupportedModelError as error:
-        error.detail = f"With {name} the graph fails. {error.detail}"
+        error.detail = f"With {probe.name} the graph fails. {error.detail}"
         raise
-    report = compare(wanted, given)
-    if not math.isfinite(report.max_abs):
-        return _Difference(name, report, math.inf, report.where)
-    sizes = largest or {output: _largest(values) for output, values in wanted.items()}
-    each = {
-        output: _ratio(compare({output: values}, {output: given[output]}).max_abs, sizes[output])
-        for output, values in wanted.items()
-    }
-    where = max(each, key=lambda output: each[output])
-    return _Difference(name, report, each[where], where if each[where] else "")
 
 
-def _one_by_one(run: Run, inputs: Tensors, reference: Run) -> _Difference:
-    """The worst single row: a branch that was frozen to the whole batch shows where one row would take another."""
-    rows = len(next(iter(inputs.values())))
-    chosen = np.unique(np.linspace(0, rows - 1, min(rows, _SINGLE_ROWS)).round().astype(int))
-    singles = [{name: values[row : row + 1] for name, values in inputs.items()} for row in chosen]
-    wanted = [reference(single) for single in singles]
-    # Relative to the largest value over all rows: a row that happens to be near zero is no larger error.
-    largest = {name: max(_largest(answer[name]) for answer in wanted) for name in wanted[0]}
-    found = [
-        _compare("a batch of one row", run, single, answer, largest)
-        for single, answer in zip(singles, wanted, strict=True)
-    ]
-    return max(found, key=lambda difference: difference.relative)
-
-
-def _at_another_length(asked: Asked, axis: str, reference: Run) -> tuple[Tensors, Tensors, int]:
-    """Inputs at a length that the source itself takes, and its answer."""
-    reason = ""
-    for inputs in other_lengths(asked, axis):
-        length = _length(asked, inputs, axis)
-        try:
-            return inputs, reference(inputs), length
-        except UserCodeError as error:
-            reason = error.detail
-    raise InvalidRequestError(
-        f"The axis {axis!r} is declared dynamic, but the model itself runs at no other length. {reason}",
-        where="[project.axes]",
-        remedy="Declare its length as a number.",
-    )
-
-
-def _length(asked: Asked, inputs: Tensors, axis: str) -> int:
-    return next(
-        inputs[name].shape[at] for name in inputs for at, declared in enumerate(asked.axes_of(name)) if declared == axis
-    )
-
-
-def _tolerance(graph: Graph, expected: Tensors) -> float:
+def _tolerance(graph: Graph, expected: Mapping[str, np.ndarray]) -> float:
     narrow = [_NARROW[graph.precision]] if graph.precision in _NARROW else []
     for values in expected.values():
         if values.dtype == np.float16:
@@ -203,23 +118,6 @@ def _tolerance(graph: Graph, expected: Tensors) -> float:
         elif values.dtype == BFLOAT16:
             narrow.append(_NARROW["bf16"])
     return max(PARITY, _STEPS * max(narrow, default=0.0))
-
-
-def _largest(values: np.ndarray) -> float:
-    """The largest finite size in an output; 1 for what has none, as text."""
-    if values.dtype.kind in "OUST":
-        return 1.0
-    sizes = np.abs(values.astype(np.complex128 if values.dtype.kind == "c" else np.float64))
-    return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
-
-
-def _ratio(difference: float, largest: float) -> float:
-    """The difference relative to an output's largest value; absolute where the output is all zeros."""
-    return difference / (largest or 1.0)
-
-
-def _unanswered(error: InvalidRequestError) -> UnsupportedModelError:
-    return UnsupportedModelError(f"The graph does not answer the golden set: {error.detail}")
 
 
 def _check_valid(model_file: Path) -> None:

@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from onnxyard.diagnosis.checks import CheckedModel, check_model
+from onnxyard.diagnosis.probes import probes
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 from onnxyard.sources.axes import check_axes
 from onnxyard.sources.ir_version import lower
 from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import numpy as np
 
-    Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+    from onnxyard.diagnosis.probes import Probe, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ def prove(
         folder: Holds the model afterwards; what it held before is gone.
         asked: What was asked for.
         expected: The source's outputs for `asked.inputs`.
-        reference: Runs the source; see `check_model`.
+        reference: Runs the source; see `onnxyard.diagnosis.probes`.
 
     Raises:
+        InvalidRequestError: the declared axes do not fit the example, or not the source itself.
         UnsupportedModelError, InvalidRequestError: the first attempt's reason, when none is taken; its fact `attempts`
             lists all of them.
     """
     check_axes(asked)
+    asking = probes(asked, expected, reference)
     failed: list[tuple[str, str]] = []
     first: UnsupportedModelError | InvalidRequestError | None = None
     plain: Proven | None = None
@@ -70,7 +73,7 @@ def prove(
         for attempt in attempts:
             empty(folder)
             try:
-                exported, checked = _try(attempt, folder, asked, expected, reference)
+                exported, checked = _try(attempt, folder, asked, asking)
             except (UnsupportedModelError, InvalidRequestError) as error:
                 first = first or error
                 failed.append((attempt.name, error.detail))
@@ -105,13 +108,11 @@ def empty(folder: Path) -> Path:
     return folder
 
 
-def _try(
-    attempt: Attempt, folder: Path, asked: Asked, expected: Mapping[str, np.ndarray], reference: Run | None
-) -> tuple[Exported, CheckedModel]:
+def _try(attempt: Attempt, folder: Path, asked: Asked, asking: Iterable[Probe]) -> tuple[Exported, CheckedModel]:
     exported = attempt.make(folder / MODEL_FILE)
     if asked.ir_version is not None:
         lower(folder / MODEL_FILE, asked.ir_version)
-    return exported, check_model(folder / MODEL_FILE, asked, expected, reference=reference)
+    return exported, check_model(folder / MODEL_FILE, asked, asking)
 
 
 def _difference(checked: CheckedModel) -> str:

@@ -71,8 +71,8 @@ def dynamic_axes(asked: Asked) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def other_lengths(asked: Asked, axis: str) -> Iterator[dict[str, np.ndarray]]:
-    """The example's inputs with another length of one dynamic axis: one longer, one shorter, double, half.
+def other_lengths(asked: Asked, axis: str) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Other lengths of one dynamic axis, each with the example's inputs at it: one longer, one shorter, double, half.
 
     Longer inputs repeat themselves from the start, so that every value is one the model may see (token ids, say).
     """
@@ -84,7 +84,8 @@ def other_lengths(asked: Asked, axis: str) -> Iterator[dict[str, np.ndarray]]:
     )
     for other in dict.fromkeys((length + 1, length - 1, 2 * length, length // 2)):
         if other >= 1 and other != length:
-            yield {name: _resized(array, asked.axes_of(name), axis, other) for name, array in asked.inputs.items()}
+            inputs = {name: _resized(array, asked.axes_of(name), axis, other) for name, array in asked.inputs.items()}
+            yield other, inputs
 
 
 def _resized(array: np.ndarray, axes: tuple[int | str, ...], axis: str, length: int) -> np.ndarray:

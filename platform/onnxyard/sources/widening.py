@@ -52,7 +52,7 @@ def widen(model: onnx.ModelProto) -> bool:
         node.input[:] = [f"{name}{_WIDE}" if name in weights else name for name in node.input]
     for graph in _graphs(model.graph):
         for value in (*graph.output, *graph.value_info):
-            if _element(value) == TensorProto.BFLOAT16:
+            if _element(value) == TensorProto.BFLOAT16 and value.name not in weights:
                 value.type.tensor_type.elem_type = TensorProto.FLOAT
     casts = [
         helper.make_node("Cast", [name], [f"{name}{_WIDE}"], name=f"{name}{_WIDE}", to=TensorProto.FLOAT)

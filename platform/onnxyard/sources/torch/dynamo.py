@@ -50,6 +50,8 @@ TORCH_ERRORS = (
 )
 """What torch's exporters raise over a model they cannot take."""
 _WARNINGS = (
+    # an LSTM's own list of its weights, which torch replaces while it traces and puts back
+    (r"The tensor attributes? self\.[\w.]+\._flat_weights", UserWarning),
     # torch's own deprecation, raised inside its exporter: nothing a user can change
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),
     # several inputs share an axis (the batch, a sequence's length), which is what we want

@@ -19,7 +19,7 @@ from onnxyard.sources.converting import CONVERTER, convert
 from onnxyard.sources.sidecar import Origin, scrub, sidecar, trace_origins
 from onnxyard.sources.source import Asked, Attempt, Exported
 from onnxyard.sources.torch import dynamo, legacy
-from onnxyard.sources.torch.catalogue import Translation, applied, catalogue, overload_of, translation_table
+from onnxyard.sources.torch.catalogue import applied, catalogue, overload_of, translation_table
 from onnxyard.sources.torch.reference import load_module
 from onnxyard.sources.torch.refusal import refusal
 from onnxyard.sources.torch.tree import SourceTree, plain_class
@@ -52,7 +52,7 @@ def ways(module: torch.nn.Module, asked: Asked, source: SourceTree) -> Iterator[
     way = _Ways(module, asked, source, opset)
     if opset in dynamo.OPSETS:
         yield Attempt("torch.onnx dynamo", way.plain)
-        if way.captured and way.translations:
+        if way.captured and way.translations(opset):
             yield Attempt("torch.onnx dynamo with translations", way.translated)
         if way.captured:
             yield Attempt("torch.onnx dynamo with further decompositions", way.decomposed)
@@ -87,13 +87,13 @@ class _Ways:
         return self._dynamo(model_file, self._program, self.opset)
 
     def translated(self, model_file: Path) -> Exported:
-        remedies = self._translation_remedies(self.opset)
+        remedies = self.translations(self.opset)
         return self._dynamo(model_file, self._program, self.opset, remedies, translated=True)
 
     def decomposed(self, model_file: Path) -> Exported:
         """Down to torch's core operators, except for those that have a translation of ours."""
         table = torch.export.default_decompositions()
-        for operator in self._table(self.opset):
+        for operator in translation_table(self.asked.translations, opset=self.opset, entries=catalogue()):
             table.pop(operator, None)  # type: ignore[no-untyped-call]  # torch's own dict, without types
         with dynamo.quiet():
             try:
@@ -105,7 +105,7 @@ class _Ways:
             raise UnsupportedModelError("There is nothing left that torch could decompose.")
         remedies = (
             f"{', '.join(gone)}: decomposed into torch's core operators.",
-            *self._translation_remedies(self.opset),
+            *self.translations(self.opset, program),
         )
         return self._dynamo(model_file, program, self.opset, remedies, translated=True)
 
@@ -129,24 +129,29 @@ class _Ways:
 
     def converted(self, model_file: Path) -> Exported:
         base = dynamo.OPSETS.start
-        program = self._to_onnx(self._program, base, translated=bool(self.translations))
+        translations = self.translations(base)
+        program = self._to_onnx(self._program, base, translated=bool(translations))
         model = convert(program.model_proto, self.opset)
         origins = trace_origins(program.model_proto, self.source)
-        remedy = f"Exported at opset {base} and converted to {self.opset} by {CONVERTER}."
-        remedies = (remedy, *self._translation_remedies(base))
+        remedies = (f"Exported at opset {base} and converted to {self.opset} by {CONVERTER}.", *translations)
         return self._write(model, model_file, origins, f"{dynamo.EXPORTER}, {CONVERTER}", remedies)
+
+    def translations(self, opset: int, program: torch.export.ExportedProgram | None = None) -> tuple[str, ...]:
+        """What a translation of the project's own, or of the catalogue, has a part in; one sentence each.
+
+        Args:
+            opset: That the graph will have.
+            program: The captured module, or what was decomposed from it; the captured one by default.
+        """
+        present = _operators(program or self._program)
+        own = sorted(name for name in self.asked.translations if _name(overload_of(name)) in present)
+        entries = [entry for entry in catalogue() if entry.opset <= opset]
+        return (*(f"{name}: translated by the project's own function." for name in own), *applied(entries, present))
 
     @property
     def captured(self) -> bool:
         """Whether torch.export takes the module: it has no branch on data, and its axes are as free as declared."""
         return self._refused is None
-
-    @cached_property
-    def translations(self) -> tuple[Translation | str, ...]:
-        """Entries of the catalogue, and names of the project's own, whose operator the captured module has."""
-        present = _operators(self._program)
-        own = [name for name in self.asked.translations if _name(overload_of(name)) in present]
-        return (*own, *(entry for entry in catalogue() if present & set(entry.functions)))
 
     @cached_property
     def _capture(self) -> torch.export.ExportedProgram | UnsupportedModelError:
@@ -164,16 +169,6 @@ class _Ways:
         if isinstance(self._capture, UnsupportedModelError):
             raise self._capture
         return self._capture
-
-    def _table(self, opset: int) -> Mapping[OpOverload, object]:
-        return translation_table(self.asked.translations, opset=opset, entries=catalogue())
-
-    def _translation_remedies(self, opset: int) -> tuple[str, ...]:
-        own = tuple(
-            f"{one}: translated by the project's own function." for one in self.translations if isinstance(one, str)
-        )
-        entries = [one for one in self.translations if isinstance(one, Translation) and one.opset <= opset]
-        return (*own, *applied(entries, _operators(self._program)))
 
     def _to_onnx(
         self, program: torch.export.ExportedProgram, opset: int, *, translated: bool

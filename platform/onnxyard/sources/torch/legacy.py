@@ -23,10 +23,11 @@ from onnxyard.sources.sidecar import Origin
 from onnxyard.sources.torch.dynamo import TORCH_ERRORS, in_order
 from onnxyard.sources.torch.outputs import flat
 from onnxyard.sources.torch.refusal import refusal
+from onnxyard.sources.torch.scopes import innermost, module_path
 from onnxyard.sources.torch.tree import plain_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from onnxyard.sources.source import Asked
     from onnxyard.sources.torch.tree import SourceTree
@@ -35,8 +36,6 @@ OPSETS = range(7, 21)
 """Opsets it honours."""
 EXPORTER = f"torch.onnx legacy {metadata.version('torch').partition('+')[0]}"
 _FREEZES = re.compile(r"Converting a tensor to a Python|registered as constants in the trace")
-_FRAME = re.compile(r"^(?P<file>.+)\((?P<line>\d+)\): ", re.MULTILINE)
-_REPEATED = re.compile(r"_\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,36 +105,11 @@ def _origins(model: onnx.ModelProto, module: torch.nn.Module, source: SourceTree
     modules = {path: plain_class(f"{type(m).__module__}.{type(m).__qualname__}") for path, m in module.named_modules()}
     origins: dict[str, Origin] = {}
     for node in all_nodes(model.graph):
-        frames = [f'File "{frame["file"]}", line {frame["line"]}' for frame in _FRAME.finditer(node.doc_string)]
-        path = _path(node.name.split("/")[1:-1], modules)
-        if frames or path:
-            origin = Origin(path, modules[path], source.innermost("\n".join(reversed(frames))))
+        path = module_path(node.name.split("/")[1:-1], modules)
+        if node.doc_string or path:
+            origin = Origin(path, modules[path], innermost(node.doc_string, source))
             origins.update({name: origin for name in node.output if name})
     return origins
-
-
-def _path(scopes: list[str], modules: Mapping[str, str]) -> str:
-    """The module's path from the scopes in a node's name, as `body.0` from `body`, `body.0`.
-
-    Torch names each scope by the last part of the path that is not a number, and numbers repeated calls (`body_1`).
-    """
-    path = ""
-    for scope in scopes:
-        for name in (scope, _REPEATED.sub("", scope)):
-            prefix = f"{path}." if path else ""
-            below = [one for one in modules if one and one.startswith(prefix) and _scope(one) == name]
-            if below:
-                path = min(below, key=len)
-                break
-        else:
-            return path
-    return path
-
-
-def _scope(path: str) -> str:
-    parts = path.split(".")
-    start = max((at for at, part in enumerate(parts) if not part.isnumeric()), default=0)
-    return ".".join(parts[start:])
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.sources.torch.scopes import innermost, module_path
 from onnxyard.sources.torch.tree import SourceTree, plain_class
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _MISSING = re.compile(r"No ONNX function found for <OpOverload\(op='(?P<op>[^']+)'")
+_LEGACY = re.compile(r"ONNX export of operator (?P<op>\w+)|Exporting the operator '(?P<named>[\w:]+)'")
+_FROM_OPSET = re.compile(r"added in version (?P<opset>\d+)")
 _VIOLATED = re.compile(r"Constraints violated \((?P<axes>[^)]+)\)")
 _STYLE = re.compile(r"\x1b\[\d+m")
 
@@ -36,6 +39,8 @@ def refusal(error: BaseException, module: torch.nn.Module, source: SourceTree) -
     if node is not None:
         path, kind = _module_of(node)
         place = source.innermost(str(node.meta.get("stack_trace") or ""))
+    elif (traced := _traced_node(chain)) is not None:
+        path, kind, place = _legacy_place(traced, module, source)
     else:
         path, kind, place = _frame(chain, module, source)
     told = _told(chain, node)
@@ -56,6 +61,11 @@ def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
     if match := _MISSING.search(text):
         op = match["op"].removesuffix(".default")
         return _Told(f"The operator {op} has no ONNX translation", "Use another operation there.", op)
+    if match := _LEGACY.search(text):
+        op = str(match["op"] or match["named"]).replace("::", ".")
+        newer = _FROM_OPSET.search(text)
+        remedy = f"It has one from opset {newer['opset']} on." if newer else "Use another operation there, or opset 18."
+        return _Told(f"The operator {op} has no translation in the legacy exporter at this opset", remedy, op)
     if node is not None:
         op = str(node.target).removesuffix(".default")
         return _Told(f"The operator {op} cannot be translated to ONNX: {_gist(chain)}", "", op)
@@ -115,6 +125,24 @@ def _node(chain: list[BaseException]) -> torch.fx.Node | None:
             if trace.tb_frame.f_code.co_name.startswith("_translate_fx_graph") and isinstance(node, torch.fx.Node):
                 return node
     return None
+
+
+def _traced_node(chain: list[BaseException]) -> torch._C.Node | None:
+    """The node of the trace that the legacy exporter was translating: its frames still hold it."""
+    for error in reversed(chain):
+        for trace in _frames(error):
+            node = trace.tb_frame.f_locals.get("node")
+            if trace.tb_frame.f_code.co_name == "_run_symbolic_function" and isinstance(node, torch._C.Node):  # noqa: SLF001 - its only name
+                return node
+    return None
+
+
+def _legacy_place(node: torch._C.Node, module: torch.nn.Module, source: SourceTree) -> tuple[str, str, str]:
+    """Path and class of the module a node was traced in, and the project's line."""
+    classes = {path: plain_class(f"{type(m).__module__}.{type(m).__qualname__}") for path, m in module.named_modules()}
+    scopes = [scope.rpartition("::")[2] for scope in node.scopeName().split("/")]
+    path = module_path([scope for scope in scopes if scope], classes)
+    return path, classes[path], innermost(str(node.sourceRange()), source)
 
 
 def _module_of(node: torch.fx.Node) -> tuple[str, str]:
