@@ -5,19 +5,18 @@ Every module of `onnxyard.sources.torch.translations` is one entry: dropping a f
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch._ops import OpOverload
 
 from onnxyard.errors import UserCodeError
 from onnxyard.sources.torch import translations
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def catalogue() -> tuple[Translation, ...]:
 
 def translation_table(
     own: Mapping[str, Callable[..., Any]], *, opset: int, entries: Iterable[Translation] = ()
-) -> dict[torch._ops.OpOverload, Callable[..., Any]]:
+) -> dict[OpOverload, Callable[..., Any]]:
     """What `torch.onnx.export` takes as `custom_translation_table`.
 
     Args:
@@ -76,7 +75,7 @@ def translation_table(
     return {overload_of(name): function for name, function in {**known, **own}.items()}
 
 
-def overload_of(operator: str) -> torch._ops.OpOverload:
+def overload_of(operator: str) -> OpOverload:
     """The operator that is called `namespace::name` or `namespace::name.overload`.
 
     Raises:
@@ -86,7 +85,7 @@ def overload_of(operator: str) -> torch._ops.OpOverload:
     name, _, overload = rest.partition(".")
     packet = getattr(getattr(torch.ops, namespace), name, None) if name else None
     found = getattr(packet, overload or "default", None)
-    if not isinstance(found, torch._ops.OpOverload):
+    if not isinstance(found, OpOverload):
         raise UserCodeError(
             f"Torch knows no operator {operator}.",
             where="[export.translations]",

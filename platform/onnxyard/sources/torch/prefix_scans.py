@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from onnxscript import opset18 as op
+from typing import TYPE_CHECKING
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.sources.torch.writing import GraphValue, op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from onnxscript import ir
+
 
 def prefix_scan(
-    values: Sequence[Any], axis: int, combine: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
-) -> list[Any]:
+    values: Sequence[GraphValue],
+    shape: ir.Shape,
+    axis: int,
+    combine: Callable[[Sequence[GraphValue], Sequence[GraphValue]], list[GraphValue]],
+) -> list[GraphValue]:
     """The inclusive scan along an axis, in log2(length) steps (Hillis & Steele, Data Parallel Algorithms, 1986).
 
     Args:
         values: Graph values of one shape that are scanned together, as a value and its index.
-        axis: The axis; the first value knows its length.
+        shape: Theirs.
+        axis: The axis.
         combine: Takes what stands earlier and what stands later, and gives both as one; associative.
 
     Raises:
         UnsupportedModelError: the axis' length is dynamic.
     """
-    shape = values[0].shape
-    if not shape:
-        return list(values)
+    if len(shape) == 0:
+        return [op.Identity(one) for one in values]
     axis %= len(shape)
     length = shape[axis]
     if not isinstance(length, int):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.sources.torch.writing import GraphValue, op
 
 LARGEST = 16
 """Rows of the largest matrix that is unrolled: an LU decomposition of it takes some 250 nodes."""
 
 
-def size_of(matrix: Any) -> int:
+def size_of(matrix: GraphValue) -> int:
     """Rows of a matrix [..., n, m]. Raises UnsupportedModelError where n is dynamic or above LARGEST."""
     rows = matrix.shape[-2]
     if not isinstance(rows, int) or rows > LARGEST:
@@ -25,27 +23,27 @@ def size_of(matrix: Any) -> int:
     return rows
 
 
-def indices(count: int) -> Any:
+def indices(count: int) -> GraphValue:
     """0 to count - 1 as a column [count, 1], int64."""
     return op.Constant(value=ir.tensor(np.arange(count, dtype=np.int64)[:, None]))
 
 
-def column_of(matrix: Any, place: int) -> Any:
+def column_of(matrix: GraphValue, place: int) -> GraphValue:
     """[..., n, 1]."""
     return op.Slice(matrix, [place], [place + 1], [-1])
 
 
-def row_of(matrix: Any, place: int) -> Any:
+def row_of(matrix: GraphValue, place: int) -> GraphValue:
     """[..., 1, m]."""
     return op.Slice(matrix, [place], [place + 1], [-2])
 
 
-def transposed(matrix: Any, rank: int) -> Any:
+def transposed(matrix: GraphValue, rank: int) -> GraphValue:
     """The last two axes exchanged."""
     return op.Transpose(matrix, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
-def lu(matrix: Any, size: int) -> tuple[Any, Any, list[Any]]:
+def lu(matrix: GraphValue, size: int) -> tuple[GraphValue, GraphValue, list[GraphValue]]:
     """LU decomposition with partial pivoting (Golub & Van Loan, Matrix Computations, 4th ed., algorithm 3.4.1).
 
     Returns:
@@ -75,7 +73,7 @@ def lu(matrix: Any, size: int) -> tuple[Any, Any, list[Any]]:
     return matrix, order, exchanges
 
 
-def solve_triangular(matrix: Any, right: Any, size: int, *, upper: bool, unit: bool) -> Any:
+def solve_triangular(matrix: GraphValue, right: GraphValue, size: int, *, upper: bool, unit: bool) -> GraphValue:
     """The solution of T X = B by substitution, row by row (Golub & Van Loan, algorithms 3.1.1 and 3.1.2).
 
     Args:
@@ -96,12 +94,12 @@ def solve_triangular(matrix: Any, right: Any, size: int, *, upper: bool, unit: b
     return right
 
 
-def with_batch_of(right: Any, matrix: Any) -> Any:
+def with_batch_of(right: GraphValue, matrix: GraphValue) -> GraphValue:
     """B [..., n, m] with the batch axes of A [..., n, n] broadcast into it."""
     return op.Expand(right, op.Concat(op.Shape(matrix, end=-2), op.Shape(right, start=-2), axis=0))
 
 
-def solve(matrix: Any, right: Any, size: int) -> Any:
+def solve(matrix: GraphValue, right: GraphValue, size: int) -> GraphValue:
     """The solution of A X = B, by LU; shapes as in `solve_triangular`."""
     packed, order, _ = lu(matrix, size)
     permuted = op.GatherElements(right, op.Expand(order, op.Shape(right)), axis=-2)
@@ -109,7 +107,7 @@ def solve(matrix: Any, right: Any, size: int) -> Any:
     return solve_triangular(packed, forward, size, upper=True, unit=False)
 
 
-def cholesky(matrix: Any, size: int) -> Any:
+def cholesky(matrix: GraphValue, size: int) -> GraphValue:
     """The lower factor of a positive-definite matrix, column by column (Golub & Van Loan, algorithm 4.2.1).
 
     Not positive definite: NaN, where torch raises.
@@ -125,17 +123,17 @@ def cholesky(matrix: Any, size: int) -> Any:
     return op.Concat(*columns, axis=-1)
 
 
-def _as_row(column: Any) -> Any:
+def _as_row(column: GraphValue) -> GraphValue:
     """[..., n, 1] to [..., 1, n]."""
     return op.Unsqueeze(op.Squeeze(column, [-1]), [-2])
 
 
-def no_error(matrix: Any) -> Any:
+def no_error(matrix: GraphValue) -> GraphValue:
     """LAPACK's `info`, int32 [...]: 0, as the graph cannot raise."""
     return op.ConstantOfShape(op.Shape(matrix, end=-2), value=ir.tensor(np.zeros(1, dtype=np.int32)))
 
 
-def identity_like(matrix: Any, size: int) -> Any:
+def identity_like(matrix: GraphValue, size: int) -> GraphValue:
     """Identities [..., n, n] of the same type and batch axes."""
     eye = op.CastLike(op.Constant(value=ir.tensor(np.eye(size, dtype=np.float32))), matrix)
     return op.Expand(eye, op.Shape(matrix))

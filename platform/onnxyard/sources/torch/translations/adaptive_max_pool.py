@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def _windows(length: int, bins: int) -> np.ndarray:
-    """The places of each bin, [bins, widest]; a narrower one repeats its last place. As ATen's start_index, end_index."""
+    """The places of each bin, [bins, widest], as ATen cuts them; a narrower one repeats its last place."""
     starts = [step * length // bins for step in range(bins)]
     ends = [-(-(step + 1) * length // bins) for step in range(bins)]
     widest = max(end - start for start, end in zip(starts, ends, strict=True))
@@ -25,7 +25,7 @@ def _windows(length: int, bins: int) -> np.ndarray:
     )
 
 
-def _adaptive_max_pool(image: Any, output_size: Sequence[int]) -> list[Any]:
+def _adaptive_max_pool(image: GraphValue, output_size: Sequence[int]) -> list[GraphValue]:
     """[..., H, W] to [..., *output_size] and the places in H x W that the largest values stand at."""
     height, width = image.shape[-2:]
     if not isinstance(height, int) or not isinstance(width, int):

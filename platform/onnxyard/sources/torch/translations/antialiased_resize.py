@@ -7,29 +7,40 @@ per axis, written here from sizes that may be dynamic; with fixed ones the expor
 
 from __future__ import annotations
 
+import math
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
-def _triangle(distance: Any) -> Any:
+def _triangle(distance: GraphValue) -> GraphValue:
     """Keys' linear filter, of support 1."""
     return op.Relu(op.Sub(1.0, distance))
 
 
-def _cubic(distance: Any) -> Any:
+def _cubic(distance: GraphValue) -> GraphValue:
     """Keys' cubic convolution with a = -0.5 (Cubic Convolution Interpolation, IEEE TASSP 29, 1981), of support 2."""
     near = op.Add(op.Mul(op.Mul(op.Sub(op.Mul(distance, 1.5), 2.5), distance), distance), 1.0)
     far = op.Mul(op.Add(op.Mul(op.Sub(op.Mul(op.Sub(distance, 5.0), distance), -8.0), distance), -4.0), -0.5)
     return op.Where(op.Less(distance, 1.0), near, op.Where(op.Less(distance, 2.0), far, 0.0))
 
 
-def _weights(before: Any, after: Any, scale: Any, *, filter_of: Any, support: float) -> Any:
+def _weights(
+    before: GraphValue,
+    after: GraphValue,
+    scale: GraphValue,
+    *,
+    filter_of: Callable[[GraphValue], GraphValue],
+    support: float,
+) -> GraphValue:
     """The matrix [after, before] of one axis, as ATen's `HelperInterpBase` computes it.
 
     Args:
@@ -52,11 +63,11 @@ def _weights(before: Any, after: Any, scale: Any, *, filter_of: Any, support: fl
     return op.Div(weights, op.ReduceSum(weights, [1], keepdims=1))
 
 
-def _length(size: Any) -> Any:
+def _length(size: GraphValue) -> GraphValue:
     return op.Constant(value_int=size) if isinstance(size, int) else op.Squeeze(size)
 
 
-def _scale(before: Any, after: Any, given: float | None, *, align_corners: bool) -> Any:
+def _scale(before: GraphValue, after: GraphValue, given: float | None, *, align_corners: bool) -> GraphValue:
     if align_corners:
         longer = op.Cast(op.Sub(before, 1), to=ir.DataType.FLOAT)
         gaps = op.Cast(op.Max(op.Sub(after, 1), op.Constant(value_int=1)), to=ir.DataType.FLOAT)
@@ -67,15 +78,15 @@ def _scale(before: Any, after: Any, given: float | None, *, align_corners: bool)
 
 
 def _resize(
-    image: Any,
-    output_size: Any,
+    image: GraphValue,
+    output_size: GraphValue,
     align_corners: bool,
     scales_h: float | None = None,
     scales_w: float | None = None,
     *,
-    filter_of: Any,
+    filter_of: Callable[[GraphValue], GraphValue],
     support: float,
-) -> Any:
+) -> GraphValue:
     """[N, C, H, W] to [N, C, *output_size]."""
     if image.dtype == ir.DataType.UINT8:
         raise UnsupportedModelError("Antialiased interpolation of uint8 rounds between its axes; make it float first.")
@@ -89,8 +100,35 @@ def _resize(
     return op.MatMul(rows, op.MatMul(image, op.Transpose(columns, perm=[1, 0])))
 
 
+def _resize_vec(
+    image: GraphValue,
+    output_size: GraphValue,
+    align_corners: bool,
+    scale_factors: Sequence[float] | None = None,
+    *,
+    filter_of: Callable[[GraphValue], GraphValue],
+    support: float,
+) -> GraphValue:
+    """The same as F.interpolate asks for it: by size or by scales."""
+    if output_size is not None:
+        return _resize(image, output_size, align_corners, filter_of=filter_of, support=support)
+    scales = tuple(scale_factors or ())
+    sizes = []
+    for axis, scale in enumerate(scales):
+        length = image.shape[axis + 2]
+        if isinstance(length, int):
+            sizes.append(math.floor(length * scale))
+        else:
+            exact = op.Cast(op.Shape(image, start=axis + 2, end=axis + 3), to=ir.DataType.DOUBLE)
+            factor = op.Constant(value=ir.tensor([scale], dtype=ir.DataType.DOUBLE))
+            sizes.append(op.Cast(op.Floor(op.Mul(exact, factor)), to=ir.DataType.INT64))
+    return _resize(image, sizes, align_corners, *scales, filter_of=filter_of, support=support)
+
+
 TRANSLATION = Translation(
     functions={
+        "aten::_upsample_bilinear2d_aa.vec": partial(_resize_vec, filter_of=_triangle, support=1.0),
+        "aten::_upsample_bicubic2d_aa.vec": partial(_resize_vec, filter_of=_cubic, support=2.0),
         "aten::_upsample_bilinear2d_aa": partial(_resize, filter_of=_triangle, support=1.0),
         "aten::_upsample_bicubic2d_aa": partial(_resize, filter_of=_cubic, support=2.0),
     },

@@ -7,26 +7,25 @@ something else in the graph; this form gives zeros too.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 
-def _attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
+def _attention(  # noqa: PLR0917 - torch's signature
+    query: GraphValue,
+    key: GraphValue,
+    value: GraphValue,
+    attn_mask: GraphValue = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     *,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> Any:
+) -> GraphValue:
     """[..., L, E], [..., S, E], [..., S, V] to [..., L, V] (Vaswani et al., Attention Is All You Need, 2017)."""
     if dropout_p:
         raise UnsupportedModelError(
@@ -58,12 +57,12 @@ def _attention(
     return op.MatMul(weights, value)
 
 
-def _dynamic_root(query: Any) -> Any:
+def _dynamic_root(query: GraphValue) -> GraphValue:
     width = op.Cast(op.Squeeze(op.Shape(query, start=-1)), to=ir.DataType.FLOAT)
     return op.Sqrt(op.Reciprocal(op.Sqrt(width)))
 
 
-def _not_seen_yet(query: Any, key: Any) -> Any:
+def _not_seen_yet(query: GraphValue, key: GraphValue) -> GraphValue:
     """True above the diagonal of [L, S]."""
     rows, columns = (
         op.Range(op.Constant(value_int=0), op.Squeeze(op.Shape(side, start=-2, end=-1)), op.Constant(value_int=1))
@@ -72,7 +71,7 @@ def _not_seen_yet(query: Any, key: Any) -> Any:
     return op.Greater(columns, op.Unsqueeze(rows, [1]))
 
 
-def _repeat_heads(values: Any, query: Any) -> Any:
+def _repeat_heads(values: GraphValue, query: GraphValue) -> GraphValue:
     """Each head of [..., H, S, E] as often as the query has heads for it (grouped-query attention)."""
     heads, wanted = values.shape[-3], query.shape[-3]
     if not isinstance(heads, int) or not isinstance(wanted, int):

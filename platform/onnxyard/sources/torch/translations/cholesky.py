@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from onnxyard.sources.torch.catalogue import Translation
 from onnxyard.sources.torch.unrolled import (
@@ -16,22 +16,27 @@ from onnxyard.sources.torch.unrolled import (
     with_batch_of,
 )
 
+if TYPE_CHECKING:
+    from onnxyard.sources.torch.writing import GraphValue
 
-def _cholesky(matrix: Any, *, upper: bool = False) -> Any:
+
+def _cholesky(matrix: GraphValue, *, upper: bool = False) -> GraphValue:
     rank, size = len(matrix.shape), size_of(matrix)
     factor = cholesky(transposed(matrix, rank) if upper else matrix, size)
     return transposed(factor, rank) if upper else factor
 
 
-def _cholesky_ex(matrix: Any, *, upper: bool = False, check_errors: bool = False) -> list[Any]:  # noqa: ARG001 - a graph cannot raise
+def _cholesky_ex(matrix: GraphValue, *, upper: bool = False, check_errors: bool = False) -> list[GraphValue]:  # noqa: ARG001 - a graph cannot raise
     return [_cholesky(matrix, upper=upper), no_error(matrix)]
 
 
-def _older_cholesky(matrix: Any, upper: bool = False) -> Any:
+def _older_cholesky(matrix: GraphValue, upper: bool = False) -> GraphValue:
     return _cholesky(matrix, upper=upper)
 
 
-def _solve_triangular(matrix: Any, right: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
+def _solve_triangular(
+    matrix: GraphValue, right: GraphValue, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> GraphValue:
     rank, right_rank, size = len(matrix.shape), len(right.shape), size_of(matrix)
     if left:
         return solve_triangular(matrix, with_batch_of(right, matrix), size, upper=upper, unit=unitriangular)
@@ -40,14 +45,14 @@ def _solve_triangular(matrix: Any, right: Any, *, upper: bool, left: bool = True
     return transposed(solved, max(rank, right_rank))
 
 
-def _cholesky_solve(right: Any, factor: Any, upper: bool = False) -> Any:
+def _cholesky_solve(right: GraphValue, factor: GraphValue, upper: bool = False) -> GraphValue:
     rank, size = len(factor.shape), size_of(factor)
     lower = transposed(factor, rank) if upper else factor
     forward = solve_triangular(lower, with_batch_of(right, lower), size, upper=False, unit=False)
     return solve_triangular(transposed(lower, rank), forward, size, upper=True, unit=False)
 
 
-def _cholesky_inverse(factor: Any, upper: bool = False) -> Any:
+def _cholesky_inverse(factor: GraphValue, upper: bool = False) -> GraphValue:
     return _cholesky_solve(identity_like(factor, size_of(factor)), factor, upper)
 
 

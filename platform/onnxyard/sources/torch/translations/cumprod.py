@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
 from onnxyard.sources.torch.prefix_scans import prefix_scan
+from onnxyard.sources.torch.writing import GraphValue, op
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,18 +16,13 @@ if TYPE_CHECKING:
 _INTEGERS = {ir.DataType.BOOL, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.INT32}
 
 
-def _cumprod(values: Any, dim: int, *, dtype: int | None = None) -> Any:
-    if dtype is not None and dtype != -1:
-        widened = op.Cast(values, to=dtype)
-    elif values.dtype in _INTEGERS:
-        widened = op.Cast(values, to=ir.DataType.INT64)
-    else:
-        widened = op.Identity(values)
-    widened.shape = values.shape
-    return prefix_scan([widened], dim, _product)[0]
+def _cumprod(values: GraphValue, dim: int, *, dtype: int | None = None) -> GraphValue:
+    kind = ir.DataType.INT64 if values.dtype in _INTEGERS else values.dtype
+    widened = op.Cast(values, to=kind if dtype in {None, -1} else dtype)
+    return prefix_scan([widened], values.shape, dim, _product)[0]
 
 
-def _product(earlier: Sequence[Any], later: Sequence[Any]) -> list[Any]:
+def _product(earlier: Sequence[GraphValue], later: Sequence[GraphValue]) -> list[GraphValue]:
     return [op.Mul(earlier[0], later[0])]
 
 

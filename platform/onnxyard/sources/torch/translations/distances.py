@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 
-def _norm(difference: Any, p: float) -> Any:
+def _norm(difference: GraphValue, p: float) -> GraphValue:
     """The p-norm of the last axis."""
     size = op.Abs(difference)
     if p == 0:
@@ -28,12 +27,12 @@ def _norm(difference: Any, p: float) -> Any:
     return op.Pow(op.ReduceSum(op.Pow(size, power), [-1], keepdims=0), root)
 
 
-def _cdist(one: Any, other: Any, p: float = 2.0, compute_mode: int | None = None) -> Any:  # noqa: ARG001 - how torch is to round
+def _cdist(one: GraphValue, other: GraphValue, p: float = 2.0, compute_mode: int | None = None) -> GraphValue:  # noqa: ARG001 - how torch is to round
     """[..., P, M] and [..., R, M] to [..., P, R]."""
     return _norm(op.Sub(op.Unsqueeze(one, [-2]), op.Unsqueeze(other, [-3])), p)
 
 
-def _pdist(rows: Any, p: float = 2.0) -> Any:
+def _pdist(rows: GraphValue, p: float = 2.0) -> GraphValue:
     """[N, M] to [N (N - 1) / 2]: the upper triangle of the distances."""
     count = rows.shape[0]
     if not isinstance(count, int):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
 from onnxyard.sources.torch.unrolled import (
@@ -21,18 +18,19 @@ from onnxyard.sources.torch.unrolled import (
     transposed,
     with_batch_of,
 )
+from onnxyard.sources.torch.writing import GraphValue, op
 
 
-def _inverse(matrix: Any) -> Any:
+def _inverse(matrix: GraphValue) -> GraphValue:
     size = size_of(matrix)
     return solve(matrix, identity_like(matrix, size), size)
 
 
-def _inverse_ex(matrix: Any, *, check_errors: bool = False) -> list[Any]:  # noqa: ARG001 - a graph cannot raise
+def _inverse_ex(matrix: GraphValue, *, check_errors: bool = False) -> list[GraphValue]:  # noqa: ARG001 - a graph cannot raise
     return [_inverse(matrix), no_error(matrix)]
 
 
-def _solve(matrix: Any, right: Any, *, left: bool = True) -> Any:
+def _solve(matrix: GraphValue, right: GraphValue, *, left: bool = True) -> GraphValue:
     rank, size = len(matrix.shape), size_of(matrix)
     is_vector = len(right.shape) == 1 or list(right.shape) == list(matrix.shape[:-1])
     right_rank = len(right.shape) + is_vector
@@ -46,21 +44,23 @@ def _solve(matrix: Any, right: Any, *, left: bool = True) -> Any:
     return op.Squeeze(solved, [-1]) if is_vector else solved
 
 
-def _solve_ex(matrix: Any, right: Any, *, left: bool = True, check_errors: bool = False) -> list[Any]:  # noqa: ARG001 - as above
+def _solve_ex(
+    matrix: GraphValue, right: GraphValue, *, left: bool = True, check_errors: bool = False  # noqa: ARG001 - a graph cannot raise
+) -> list[GraphValue]:
     return [_solve(matrix, right, left=left), no_error(matrix)]
 
 
-def _lu_factor(matrix: Any, *, pivot: bool = True) -> list[Any]:  # noqa: ARG001 - torch knows no other on the CPU
+def _lu_factor(matrix: GraphValue, *, pivot: bool = True) -> list[GraphValue]:  # noqa: ARG001 - torch knows no other on the CPU
     packed, _, exchanges = lu(matrix, size_of(matrix))
     rows = op.Add(op.Squeeze(op.Concat(*exchanges, axis=-2), [-1]), 1)
     return [packed, op.Cast(rows, to=ir.DataType.INT32)]
 
 
-def _lu_factor_ex(matrix: Any, *, pivot: bool = True, check_errors: bool = False) -> list[Any]:  # noqa: ARG001 - as above
+def _lu_factor_ex(matrix: GraphValue, *, pivot: bool = True, check_errors: bool = False) -> list[GraphValue]:  # noqa: ARG001 - as above
     return [*_lu_factor(matrix), no_error(matrix)]
 
 
-def _slogdet(matrix: Any) -> list[Any]:
+def _slogdet(matrix: GraphValue) -> list[GraphValue]:
     size = size_of(matrix)
     packed, _, exchanges = lu(matrix, size)
     diagonal = op.Concat(*(column_of(row_of(packed, step), step) for step in range(size)), axis=-2)
@@ -70,7 +70,7 @@ def _slogdet(matrix: Any) -> list[Any]:
     return [sign, op.ReduceSum(op.Log(op.Abs(diagonal)), [-2, -1], keepdims=0)]
 
 
-def _logdet(matrix: Any) -> Any:
+def _logdet(matrix: GraphValue) -> GraphValue:
     sign, size = _slogdet(matrix)
     return op.Add(size, op.Log(sign))
 

@@ -1,23 +1,22 @@
-"""Running log-sum-exp. Torch 2.13 shifts a whole row by its largest value: what is far smaller, or infinite, is lost."""
+"""Running log-sum-exp. Torch 2.13 shifts a row by its largest value: the far smaller is lost."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from onnxscript import opset18 as op
+from typing import TYPE_CHECKING
 
 from onnxyard.sources.torch.catalogue import Translation
 from onnxyard.sources.torch.prefix_scans import prefix_scan
+from onnxyard.sources.torch.writing import GraphValue, op
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _logcumsumexp(values: Any, dim: int) -> Any:
-    return prefix_scan([values], dim, _log_sum_exp)[0] if values.shape else op.Identity(values)
+def _logcumsumexp(values: GraphValue, dim: int) -> GraphValue:
+    return prefix_scan([values], values.shape, dim, _log_sum_exp)[0]
 
 
-def _log_sum_exp(earlier: Sequence[Any], later: Sequence[Any]) -> list[Any]:
+def _log_sum_exp(earlier: Sequence[GraphValue], later: Sequence[GraphValue]) -> list[GraphValue]:
     one, other = earlier[0], later[0]
     larger, gap = op.Max(one, other), op.Neg(op.Abs(op.Sub(one, other)))
     # Equal infinities have no difference: the sum is that infinity. A NaN stays one by the sum of both.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.catalogue import Translation
 from onnxyard.sources.torch.unrolled import LARGEST, column_of, identity_like, indices, row_of, size_of, transposed
+from onnxyard.sources.torch.writing import GraphValue, op
 
 _TERMS = 12
 """Of Taylor's series: with a norm of 1/2 the rest is below 2e-14."""
@@ -18,7 +17,7 @@ _SQUARINGS = 10
 """The largest norm is 2^9 = 512: beyond it float32's exponential overflows or vanishes anyway."""
 
 
-def _exponential(matrix: Any) -> Any:
+def _exponential(matrix: GraphValue) -> GraphValue:
     """Scaling and squaring with Taylor's series (Moler & Van Loan, Nineteen Dubious Ways, SIAM Review 45, 2003)."""
     one = op.CastLike(1.0, matrix)
     size = matrix.shape[-1]
@@ -40,7 +39,7 @@ def _exponential(matrix: Any) -> Any:
     return value
 
 
-def _qr(matrix: Any, mode: str = "reduced") -> list[Any]:
+def _qr(matrix: GraphValue, mode: str = "reduced") -> list[GraphValue]:
     """Q and R by Householder's reflections, with LAPACK's signs (Golub & Van Loan, algorithm 5.2.1)."""
     rank, rows = len(matrix.shape), size_of(matrix)
     columns = matrix.shape[-1]
@@ -71,7 +70,7 @@ def _qr(matrix: Any, mode: str = "reduced") -> list[Any]:
     return [left, op.Trilu(upper, upper=1)]
 
 
-def _identity(size: int) -> Any:
+def _identity(size: int) -> GraphValue:
     return ir.tensor([[float(row == column) for column in range(size)] for row in range(size)], dtype=ir.DataType.FLOAT)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 
-def _mode(values: Any, dim: int = -1, keepdim: bool = False) -> list[Any]:
+def _mode(values: GraphValue, dim: int = -1, keepdim: bool = False) -> list[GraphValue]:
     """Of equally frequent values the smallest; its place is the last one it stands at."""
     if not values.shape:
         return [op.Identity(values), op.Constant(value_int=0)]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 _FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16}
 
 
-def _kthvalue(values: Any, k: int, dim: int = -1, keepdim: bool = False) -> list[Any]:
+def _kthvalue(values: GraphValue, k: int, dim: int = -1, keepdim: bool = False) -> list[GraphValue]:
     if not values.shape:
         return [op.Identity(values), op.Constant(value_int=0)]
     return _at_rank(values, op.Constant(value_int=k - 1), dim, keepdim, is_float=values.dtype in _FLOATS)
 
 
-def _median(values: Any, dim: int = -1, keepdim: bool = False, *, skip_nan: bool) -> list[Any]:
+def _median(values: GraphValue, dim: int = -1, keepdim: bool = False, *, skip_nan: bool) -> list[GraphValue]:
     """The lower one of two middle values; NaN where the row holds one, unless they are skipped."""
     if not values.shape:
         return [op.Identity(values), op.Constant(value_int=0)]
@@ -37,17 +36,17 @@ def _median(values: Any, dim: int = -1, keepdim: bool = False, *, skip_nan: bool
     return _at_rank(values, middle, dim, keepdim, is_float=True)
 
 
-def _median_of_all(values: Any, *, skip_nan: bool) -> Any:
+def _median_of_all(values: GraphValue, *, skip_nan: bool) -> GraphValue:
     flat = op.Reshape(values, [-1])
     flat.shape, flat.dtype = ir.Shape([None]), values.dtype
     return _median(flat, 0, skip_nan=skip_nan)[0]
 
 
-def _at_rank(values: Any, rank: Any, dim: int, keepdim: bool, *, is_float: bool) -> list[Any]:
+def _at_rank(values: GraphValue, rank: GraphValue, dim: int, keepdim: bool, *, is_float: bool) -> list[GraphValue]:
     """Value and place at a rank of each row in ascending order.
 
     Args:
-        values: Any shape.
+        values: GraphValue shape.
         rank: int64, from 0: one for all rows, or one per row with the axis kept as 1.
         dim: The axis.
         keepdim: Whether the outputs keep it as 1.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from onnxscript import opset18 as op
+from typing import TYPE_CHECKING
 
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _roll(values: Any, shifts: Sequence[Any], dims: Sequence[int] = ()) -> Any:
+def _roll(values: GraphValue, shifts: Sequence[GraphValue], dims: Sequence[int] = ()) -> GraphValue:
     shifts = shifts if isinstance(shifts, (list, tuple)) else [shifts]
     if not values.shape:
         return op.Identity(values)
@@ -24,7 +23,7 @@ def _roll(values: Any, shifts: Sequence[Any], dims: Sequence[int] = ()) -> Any:
     return values
 
 
-def _rolled(values: Any, shift: Any, axis: int) -> Any:
+def _rolled(values: GraphValue, shift: GraphValue, axis: int) -> GraphValue:
     length = op.Shape(values, start=axis, end=axis + 1)
     by = op.Constant(value_ints=[shift]) if isinstance(shift, int) else op.Reshape(shift, [1])
     cut = op.Sub(length, op.Mod(by, op.Max(length, 1)))

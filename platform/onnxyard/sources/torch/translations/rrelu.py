@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from onnxscript import opset18 as op
-
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 
-def _rrelu(
-    x: Any,
-    noise: Any,
+def _rrelu(  # noqa: PLR0917 - torch's signature
+    x: GraphValue,
+    noise: GraphValue,
     lower: float = 1 / 8,
     upper: float = 1 / 3,
     training: bool = False,
-    generator: Any = None,  # noqa: ARG001 - torch's signature
-) -> list[Any]:
+    generator: GraphValue = None,  # noqa: ARG001 - torch's signature
+) -> list[GraphValue]:
     """The value and the noise as it came in."""
     if training:
         raise UnsupportedModelError("RReLU draws its slopes at random in training mode.", remedy="Call model.eval().")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
 from onnxyard.sources.torch.prefix_scans import prefix_scan
+from onnxyard.sources.torch.writing import GraphValue, op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16}
 
 
-def _running(values: Any, dim: int, *, at_least: Callable[[Any, Any], Any]) -> list[Any]:
+def _running(
+    values: GraphValue, dim: int, *, at_least: Callable[[GraphValue, GraphValue], GraphValue]
+) -> list[GraphValue]:
     """The values and int64 places; of equal ones the last, and a NaN beats everything, as in torch."""
     shape = values.shape
     if not shape:
@@ -30,13 +32,13 @@ def _running(values: Any, dim: int, *, at_least: Callable[[Any, Any], Any]) -> l
     places = op.Expand(op.Reshape(numbers, op.Constant(value_ints=along)), op.Shape(values))
     is_float = values.dtype in _FLOATS
 
-    def later_wins(earlier: Sequence[Any], later: Sequence[Any]) -> list[Any]:
+    def later_wins(earlier: Sequence[GraphValue], later: Sequence[GraphValue]) -> list[GraphValue]:
         wins = at_least(later[0], earlier[0])
         if is_float:
             wins = op.Or(wins, op.IsNaN(later[0]))
         return [op.Where(wins, new, old) for old, new in zip(earlier, later, strict=True)]
 
-    return prefix_scan([values, places], axis, later_wins)
+    return prefix_scan([values, places], shape, axis, later_wins)
 
 
 TRANSLATION = Translation(

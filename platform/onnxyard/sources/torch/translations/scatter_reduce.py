@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 _REDUCTIONS = {"sum": "add", "mean": "add", "prod": "mul", "amax": "max", "amin": "min"}
 
 
-def _scatter_reduce(into: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Any:
+def _scatter_reduce(
+    into: GraphValue, dim: int, index: GraphValue, source: GraphValue, reduce: str, *, include_self: bool = True
+) -> GraphValue:
     if not into.shape:
-        flat = _scatter(op.Reshape(into, [1]), 0, op.Reshape(index, [1]), op.Reshape(source, [1]), reduce, include_self)
-        return op.Squeeze(flat)
-    return _scatter(into, dim, index, source, reduce, include_self, into.dtype)
+        row, places, new = (op.Reshape(one, [1]) for one in (into, index, source))
+        return op.Squeeze(_scatter(row, places, new, into.dtype, dim=0, reduce=reduce, include_self=include_self))
+    return _scatter(into, index, source, into.dtype, dim=dim, reduce=reduce, include_self=include_self)
 
 
-def _index_reduce(into: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Any:
+def _index_reduce(
+    into: GraphValue, dim: int, index: GraphValue, source: GraphValue, reduce: str, *, include_self: bool = True
+) -> GraphValue:
     """As scatter_reduce, with one index along the axis for all rows of the source."""
     rank = len(into.shape)
     along = [1] * rank
     along[dim % rank] = -1
     everywhere = op.Expand(op.Reshape(index, op.Constant(value_ints=along)), op.Shape(source))
     everywhere = op.Cast(everywhere, to=ir.DataType.INT64)
-    return _scatter(into, dim, everywhere, source, reduce, include_self, into.dtype)
+    return _scatter(into, everywhere, source, into.dtype, dim=dim, reduce=reduce, include_self=include_self)
 
 
 def _scatter(
-    into: Any, dim: int, index: Any, source: Any, reduce: str, include_self: bool, dtype: ir.DataType | None = None
-) -> Any:
+    into: GraphValue,
+    index: GraphValue,
+    source: GraphValue,
+    dtype: ir.DataType,
+    *,
+    dim: int,
+    reduce: str,
+    include_self: bool,
+) -> GraphValue:
     # Only the part of the source that the index covers takes part.
     origin = op.ConstantOfShape(op.Shape(op.Shape(index)), value=ir.tensor(np.zeros(1, dtype=np.int64)))
     source = op.Slice(source, origin, op.Shape(index))
@@ -47,21 +56,20 @@ def _scatter(
     counts = op.ScatterElements(base, index, ones, axis=dim, reduction="add")
     counts = op.Max(counts, op.CastLike(1, into))
     quotient = op.Div(reduced, counts)
-    if dtype is None or dtype.is_floating_point():
+    if dtype.is_floating_point():
         return quotient
     # Integers round towards minus infinity, ONNX's Div towards zero.
     rest = op.Sub(reduced, op.Mul(quotient, counts))
     return op.Sub(quotient, op.CastLike(op.Less(rest, op.CastLike(0, into)), into))
 
 
-def _neutral(reduce: str, dtype: ir.DataType | None) -> Any:
+def _neutral(reduce: str, dtype: ir.DataType) -> GraphValue:
     if reduce in {"sum", "mean"}:
         return op.Constant(value_int=0)
     if reduce == "prod":
         return op.Constant(value_int=1)
-    kind = np.dtype(np.float32) if dtype is None else dtype.numpy()
-    if dtype is not None and not dtype.is_floating_point():
-        bounds = np.iinfo(kind)
+    if not dtype.is_floating_point():
+        bounds = np.iinfo(dtype.numpy().name)
         return op.Constant(value_int=int(bounds.min if reduce == "amax" else bounds.max))
     return op.Constant(value_float=-np.inf if reduce == "amax" else np.inf)
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 
 def _searchsorted(
-    sorted_sequence: Any,
-    values: Any,
+    sorted_sequence: GraphValue,
+    values: GraphValue,
     *,
     out_int32: bool = False,
     right: bool = False,
     side: str | None = None,
-    sorter: Any = None,
-) -> Any:
+    sorter: GraphValue = None,
+) -> GraphValue:
     """How many of the sequence stand before each value.
 
     A sequence of one axis serves all values; else its rows serve the values' rows, and may have a batch of their own.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onnxscript import ir
-from onnxscript import opset18 as op
 
 from onnxyard.sources.torch.catalogue import Translation
+from onnxyard.sources.torch.writing import GraphValue, op
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +27,12 @@ _SHIFT = 8
 """From here on the asymptotic series are exact to float32; smaller arguments are carried up by the recurrences."""
 
 
-def _number(value: float) -> Any:
+def _number(value: float) -> GraphValue:
     """A double: terms that cancel each other then leave float32 exact."""
     return op.Constant(value=ir.tensor(value, dtype=ir.DataType.DOUBLE))
 
 
-def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
+def _polynomial(x: GraphValue, coefficients: Sequence[float]) -> GraphValue:
     """Horner's scheme, the highest power first."""
     value = _number(coefficients[0])
     for one in coefficients[1:]:
@@ -40,7 +40,7 @@ def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
     return value
 
 
-def _erfinv(x: Any) -> Any:
+def _erfinv(x: GraphValue) -> GraphValue:
     """M. Giles, Approximating the erfinv function, GPU Computing Gems 2, 2011: single precision."""
     y, one = op.Cast(x, to=ir.DataType.DOUBLE), _number(1.0)
     w = op.Neg(op.Log(op.Mul(op.Sub(one, y), op.Add(one, y))))
@@ -51,7 +51,7 @@ def _erfinv(x: Any) -> Any:
     return op.CastLike(op.Where(edge, op.Mul(op.Sign(y), _number(math.inf)), value), x)
 
 
-def _lgamma(x: Any) -> Any:
+def _lgamma(x: GraphValue) -> GraphValue:
     """Stirling's series (Abramowitz & Stegun 6.1.41), with the recurrence below 8 and the reflection below 0.5."""
     y, one = op.Cast(x, to=ir.DataType.DOUBLE), _number(1.0)
     mirrored = op.Less(y, _number(0.5))
@@ -73,7 +73,7 @@ def _lgamma(x: Any) -> Any:
     return op.CastLike(op.Where(mirrored, op.Where(pole, _number(math.inf), reflected), value), x)
 
 
-def _digamma(x: Any) -> Any:
+def _digamma(x: GraphValue) -> GraphValue:
     """The asymptotic series (Abramowitz & Stegun 6.3.18), with the recurrence below 8 and the reflection below 0."""
     y, zero = op.Cast(x, to=ir.DataType.DOUBLE), _number(0.0)
     mirrored = op.Less(y, zero)
@@ -96,7 +96,7 @@ def _digamma(x: Any) -> Any:
     return op.CastLike(op.Where(op.Equal(y, zero), at_zero, op.Where(mirrored, reflected, value)), x)
 
 
-def _hypot(x: Any, y: Any) -> Any:
+def _hypot(x: GraphValue, y: GraphValue) -> GraphValue:
     """Scaled by the larger one, so that squares neither overflow nor vanish."""
     one, other = op.Abs(x), op.Abs(y)
     larger, smaller = op.Max(one, other), op.Min(one, other)
@@ -107,13 +107,13 @@ def _hypot(x: Any, y: Any) -> Any:
     return op.Where(op.Or(op.IsInf(one), op.IsInf(other)), op.CastLike(math.inf, larger), value)
 
 
-def _copysign(x: Any, sign: Any) -> Any:
+def _copysign(x: GraphValue, sign: GraphValue) -> GraphValue:
     size = op.Abs(x)
     like = op.CastLike(sign, size) if isinstance(sign, ir.Value) else op.CastLike(op.Constant(value_float=sign), size)
     return op.Where(_negative(like), op.Neg(size), size)
 
 
-def _negative(x: Any) -> Any:
+def _negative(x: GraphValue) -> GraphValue:
     """Whether the sign bit is set: minus zero has one, and its reciprocal shows it."""
     zero = op.CastLike(0.0, x)
     return op.Or(op.Less(x, zero), op.And(op.Equal(x, zero), op.Less(op.Reciprocal(x), zero)))
