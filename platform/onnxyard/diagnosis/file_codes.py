@@ -126,6 +126,13 @@ NONFINITE_WEIGHTS = Code(
     "Every answer that depends on it is spoiled.",
     "Train again: it diverged.",
 )
+BATCH_DEPENDENT = Code(
+    "batch-dependent",
+    WARNING,
+    "A row's answer depends on the other rows of the batch.",
+    "Servers put requests of several callers into one batch: one caller's answer then depends on another's input.",
+    "Export the model after model.eval(): batch normalization in training mode is the usual cause.",
+)
 FIXED_BATCH = Code(
     "fixed-batch",
     WARNING,
@@ -148,6 +155,13 @@ DEAD_NODES = Code(
     "The graph computes what no output depends on.",
     "Runtimes that do not remove it lose time; now and then an output was forgotten.",
     "Remove them, or make what they compute an output.",
+)
+DUPLICATE_WEIGHTS = Code(
+    "duplicate-weights",
+    NOTE,
+    "Weights of the same values are stored more than once.",
+    "A weight that modules share was stored once per use: file and memory are larger than they need be.",
+    "Merge them: one initializer may be the input of several nodes.",
 )
 UNNAMED_AXIS = Code(
     "unnamed-axis",
@@ -196,9 +210,11 @@ FILE_CODES = (
     DEAD_WEIGHTS,
     OVERSIZE_CONSTANT,
     NONFINITE_WEIGHTS,
+    BATCH_DEPENDENT,
     FIXED_BATCH,
     RELEASE_NEEDED,
     DEAD_NODES,
+    DUPLICATE_WEIGHTS,
     UNNAMED_AXIS,
     FOREIGN_NOTES,
     UNPINNED,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxyard.diagnosis.inspection import interface, levels, nodes, requirements, weights
+from onnxyard.diagnosis.inspection import interface, levels, nodes, requirements, rows, weights
 from onnxyard.diagnosis.inspection.subject import Subject
 from onnxyard.runtimes.disposable_child import Job
 from onnxyard.sources.admission.child import begin
@@ -51,6 +51,7 @@ def _questions(subject: Subject, ceiling: str | None) -> Iterator[tuple[str, Ite
     yield "reading its weights", weights.dead_weights(subject)
     yield "reading its weights", weights.examine_values(subject)
     yield "comparing levels of optimization", levels.differing_levels(subject)
+    yield "comparing rows of a batch", rows.batch_dependence(subject)
     yield "reading what it takes and gives", interface.unnamed_axes(subject)
     yield "reading its nodes", nodes.foreign_notes(subject)
 

@@ -13,10 +13,10 @@ import numpy as np
 import onnxruntime as ort
 
 from onnxyard.diagnosis.file_codes import OPTIMIZATION_DIFFERS
+from onnxyard.diagnosis.inspection.outputs import Arrays, apart, arrays, nudged
 from onnxyard.sources.admission.graphs import every_node, every_tensor
 from onnxyard.sources.admission.opening import made_up, printable_line, run
 from onnxyard.sources.admission.refusal import printable
-from onnxyard.tensors.dtypes import is_floating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,27 +33,24 @@ _LEVELS = {
 }
 _PLAIN = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 _SINGLE, _HALF, _QUANTIZED = 1e-3, 5e-2, 1e-1
-"""Relative tolerance by the coarsest arithmetic in the graph: float32, float16 or bfloat16, integers."""
-_NUDGE = 2.0**-18
+"""For float32, for float16 and bfloat16, for quantized integers."""
 _NUDGES = 4
 _NOISE_FACTOR = 16.0
 _HALVES = frozenset({10, 16})
 _INTEGER = ("Quantize", "DequantizeLinear", "QLinear", "ConvInteger", "MatMulInteger", "MatMulNBits")
-
-Arrays = dict[str, np.ndarray]
 
 
 def differing_levels(subject: Subject) -> Iterator[Finding]:
     """The first level at which an output differs, for the made-up inputs that were tried and a second draw of them."""
     if subject.answer is None:
         return
-    tolerance = _tolerance(subject.model)
+    tolerance = tolerance_of(subject.model)
     plain = subject.opener.open(_PLAIN)
     draws = [subject.answer.inputs, *_second_draw(plain, subject.answer.inputs)]
     trusted = []
     for inputs in draws:
         try:
-            reference = _arrays(run(plain, inputs))
+            reference = arrays(run(plain, inputs))
             noise = _noise(plain, inputs, reference)
         except Exception:  # noqa: BLE001, S112 - ORT's errors have no common class; inputs it refuses prove nothing
             continue
@@ -62,19 +59,23 @@ def differing_levels(subject: Subject) -> Iterator[Finding]:
         session = subject.opener.open(level)
         for inputs, reference, noise in trusted:
             try:
-                actual = _arrays(run(session, inputs))
+                actual = arrays(run(session, inputs))
             except Exception as error:  # noqa: BLE001 - as above
                 yield _failing(name, error)
                 return
             for output, wanted in reference.items():
-                apart = _apart(wanted, actual.get(output))
-                if apart > tolerance + _NOISE_FACTOR * noise[output]:
-                    yield _finding(subject, name, output, apart)
+                distance = apart(wanted, actual.get(output))
+                if distance > tolerance + _NOISE_FACTOR * noise[output]:
+                    yield _finding(subject, name, output, distance)
                     return
 
 
-def _finding(subject: Subject, level: str, output: str, apart: float) -> Finding:
-    how = f"by {apart:.2g} of its largest value" if np.isfinite(apart) else "in shape, in kind or where it is finite"
+def _finding(subject: Subject, level: str, output: str, distance: float) -> Finding:
+    how = (
+        f"by {distance:.2g} of its largest value"
+        if np.isfinite(distance)
+        else "in shape, in kind or where it is finite"
+    )
     return OPTIMIZATION_DIFFERS.found(
         f"At ONNX Runtime's level {level!r} the output {printable(output)!r} differs {how} from the graph as it is.",
         node=printable(output),
@@ -89,7 +90,8 @@ def _failing(level: str, error: Exception) -> Finding:
     )
 
 
-def _tolerance(model: onnx.ModelProto) -> float:
+def tolerance_of(model: onnx.ModelProto) -> float:
+    """The relative difference that rounding alone may make, by the coarsest arithmetic in the graph."""
     if any(node.op_type.startswith(_INTEGER) for node in every_node(model)):
         return _QUANTIZED
     types = {tensor.data_type for tensor in every_tensor(model)}
@@ -116,47 +118,7 @@ def _noise(session: ort.InferenceSession, inputs: Arrays, reference: Arrays) -> 
     worst = dict.fromkeys(reference, 0.0)
     random = np.random.default_rng(7)
     for step in range(_NUDGES + 1):
-        nudged = inputs if step == 0 else {name: _nudged(array, random) for name, array in inputs.items()}
-        moved = _arrays(run(session, nudged))
+        moved = arrays(run(session, inputs if step == 0 else nudged(inputs, random)))
         for output, wanted in reference.items():
-            worst[output] = max(worst[output], _apart(wanted, moved.get(output)))
+            worst[output] = max(worst[output], apart(wanted, moved.get(output)))
     return worst
-
-
-def _nudged(array: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    if not is_floating(array.dtype):
-        return array
-    step = max(_NUDGE, float(np.finfo(array.dtype).eps))
-    return (array * (1 + step * random.choice([-1.0, 1.0], array.shape))).astype(array.dtype)
-
-
-def _apart(wanted: np.ndarray, got: np.ndarray | None) -> float:
-    """The largest difference relative to the largest value; infinite where the two cannot be compared."""
-    if got is None or wanted.shape != got.shape or wanted.dtype != got.dtype:
-        return np.inf
-    if wanted.dtype.kind in "OUSb":
-        return 0.0 if np.array_equal(wanted, got) else np.inf
-    kind = np.complex128 if wanted.dtype.kind == "c" else np.float64
-    a, b = wanted.astype(kind), got.astype(kind)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if same.all():
-        return 0.0
-    if not (np.isfinite(a[~same]).all() and np.isfinite(b[~same]).all()):
-        return np.inf
-    scale = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
-    return float(np.abs(a - b)[~same].max()) / max(scale, float(np.finfo(np.float32).tiny))
-
-
-def _arrays(outputs: Mapping[str, object]) -> Arrays:
-    """Outputs as arrays: sequences and maps taken apart."""
-    found: Arrays = {}
-    for name, value in outputs.items():
-        if isinstance(value, np.ndarray):
-            found[name] = value
-        elif isinstance(value, list):
-            found |= _arrays({f"{name}[{at}]": each for at, each in enumerate(value)})
-        elif isinstance(value, dict):
-            found |= _arrays({f"{name}[{key}]": each for key, each in value.items()})
-        elif value is not None:
-            found[name] = np.asarray(value)
-    return found

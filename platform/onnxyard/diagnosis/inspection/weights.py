@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from onnxyard.diagnosis.codes import TIED_WEIGHTS_SPLIT
-from onnxyard.diagnosis.file_codes import DEAD_WEIGHTS, NONFINITE_WEIGHTS, OVERSIZE_CONSTANT
+from onnxyard.diagnosis.file_codes import DEAD_WEIGHTS, DUPLICATE_WEIGHTS, NONFINITE_WEIGHTS, OVERSIZE_CONSTANT
 from onnxyard.sources.admission.graphs import bytes_of, every_node
 from onnxyard.sources.admission.refusal import in_units, printable
 from onnxyard.tensors.dtypes import is_floating
@@ -68,7 +67,7 @@ def dead_weights(subject: Subject) -> Iterator[Finding]:
 
 def examine_values(subject: Subject) -> Iterator[Finding]:
     """What the values themselves show; every weight is read once."""
-    copies: dict[tuple[str, tuple[int, ...], bytes], list[Weight]] = {}
+    copies: dict[object, list[Weight]] = {}
     for weight in _weights(subject):
         if weight.tensor.data_type == onnx.TensorProto.STRING:
             continue
@@ -83,16 +82,14 @@ def examine_values(subject: Subject) -> Iterator[Finding]:
                 **subject.origin(weight.name),
             )
         elif weight.size >= TWICE_BYTES and not _uniform(values):
-            key = (values.dtype.name, values.shape, hashlib.sha256(np.ascontiguousarray(values).tobytes()).digest())
-            copies.setdefault(key, []).append(weight)
+            copies.setdefault(content(values), []).append(weight)
     for same in copies.values():
         if len(same) > 1:
             size = in_units(sum(weight.size for weight in same[1:]))
-            yield TIED_WEIGHTS_SPLIT.found(
+            yield DUPLICATE_WEIGHTS.found(
                 f"{len(same)} weights hold the same values, {size} too many: {_names(one.name for one in same)}.",
                 node=printable(same[0].name),
-                remedy="Merge them: one initializer may be the input of several nodes.",
-                fix=TIED_WEIGHTS_SPLIT.name,
+                fix=DUPLICATE_WEIGHTS.name,
                 **subject.origin(same[0].name),
             )
 
@@ -123,6 +120,11 @@ def _nonfinite(subject: Subject, weight: Weight, values: np.ndarray) -> Iterator
         )
 
 
+def content(values: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    """Equal for tensors of one type, shape and values."""
+    return values.dtype.name, values.shape, hashlib.sha256(np.ascontiguousarray(values).tobytes()).digest()
+
+
 def _core(values: np.ndarray) -> tuple[int, ...]:
     """The shape of the smallest tensor that broadcasts to these values."""
     lengths = []
@@ -135,7 +137,7 @@ def _core(values: np.ndarray) -> tuple[int, ...]:
 
 
 def _uniform(values: np.ndarray) -> bool:
-    return bool((values == values.reshape(-1)[0]).all())
+    return values.size == 0 or bool((values == values.reshape(-1)[0]).all())
 
 
 def _count(weights: Sequence[Weight]) -> str:

@@ -95,7 +95,10 @@ def why_not_loaded(error: Exception) -> Refusal:
         return Refusal(
             BOMB, f"Loading the model takes more memory than allowed: {said}.", "Lower the lengths of its constants."
         )
-    kernel = re.search(r"Could not find an implementation for (\S+?) node with name '(.*?)'", said)
+    kernel = re.search(
+        r"(?:Could not find an implementation for|Failed to find kernel for) (\S+?) (?:node with name |\(node:)'(.*?)'",
+        said,
+    )
     if kernel:
         return Refusal(
             MISSING_KERNEL,
