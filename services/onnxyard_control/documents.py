@@ -27,11 +27,15 @@ class FromLifecycle(BaseModel):
 
 
 class TensorDocument(FromLifecycle):
-    """One input or output; `dtype` is the ONNX name, a dynamic axis is its name."""
+    """One input or output; `dtype` is the ONNX name, a dynamic axis is its name.
+
+    `missing` says that NaN, or an empty text, may stand for a missing value.
+    """
 
     name: str
     dtype: str
     shape: list[int | str]
+    missing: bool
 
 
 class SignatureDocument(FromLifecycle):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from onnxyard.errors import UnsupportedModelError
-from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.lifecycle.signature import Signature
 from onnxyard.lifecycle.version import ArtifactRole
 
 if TYPE_CHECKING:
@@ -102,13 +102,5 @@ class Assignment:
     @classmethod
     def read(cls, document: dict[str, Any]) -> Self:
         """The inverse of `document`. Raises KeyError, TypeError or ValueError for anything else."""
-        signatures = {name: _signature(document[name]) for name in ("signature", "model_signature")}
+        signatures = {name: Signature.of_document(document[name]) for name in ("signature", "model_signature")}
         return cls(**{**document, **signatures})
-
-
-def _signature(document: dict[str, Any]) -> Signature:
-    inputs, outputs = (
-        tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in document[side])
-        for side in ("inputs", "outputs")
-    )
-    return Signature(inputs, outputs)

@@ -53,14 +53,19 @@ class InferRequest:
         return 1 if first is None or first.ndim == 0 else first.shape[0]
 
 
-def parse_json(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes, *, nan: bool = False) -> dict[str, Any]:
     """The body as one JSON object (RFC 8259): no NaN, no Infinity, no member twice.
+
+    Args:
+        body: The request's.
+        nan: Whether `NaN` is let pass, as tritonclient writes a missing number; where it may stand is told later.
 
     Raises:
         InvalidRequestError: it is not that.
     """
     try:
-        document = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        constants = _nan_only if nan else _refuse_constant
+        document = json.loads(body.decode(), parse_constant=constants, object_pairs_hook=_unique)
     except RecursionError:
         raise InvalidRequestError("The body is nested too deeply.") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among others
@@ -73,7 +78,8 @@ def parse_json(body: bytes) -> dict[str, Any]:
 def decode(document: dict[str, Any], signature: Signature) -> InferRequest:
     """Check a parsed body against the endpoint's signature and build its tensors.
 
-    Unknown members are ignored, as the protocol's extensions ask; known ones must be right.
+    Unknown members are ignored, as the protocol's extensions ask; known ones must be right. Where an input's values may
+    be missing, JSON's `null` stands for NaN, or for the empty text.
 
     Args:
         document: The parsed body.
@@ -186,6 +192,9 @@ def _flatten(data: list[Any], shape: tuple[int, ...], name: str) -> list[Any]:
 
 def _array(flat: list[Any], datatype: str, spec: TensorSpec) -> np.ndarray:
     dtype = numpy_dtype(spec.dtype)
+    if spec.missing and None in flat:
+        absent: object = "" if datatype == "BYTES" else math.nan
+        flat = [absent if value is None else value for value in flat]
     kinds = set(map(type, flat))
     if datatype == "BYTES":
         _allow(kinds, {str}, "strings", spec)
@@ -211,7 +220,8 @@ def _array(flat: list[Any], datatype: str, spec: TensorSpec) -> np.ndarray:
             array = np.array(flat, dtype=np.float64).astype(dtype)
     except OverflowError:  # an integer beyond float64
         array = np.array([np.inf])
-    if not np.isfinite(array).all():
+    known = ~np.isnan(array) if spec.missing else np.ones(len(array), dtype=bool)
+    if not np.isfinite(array[known]).all():
         raise InvalidRequestError(f"The input {spec.name!r} holds a number outside {datatype}'s range.")
     return array
 
@@ -235,6 +245,10 @@ def _text(value: object, what: str) -> str:
     except UnicodeEncodeError:  # JSON may spell half a surrogate pair, which is no text
         raise InvalidRequestError(f"{what!r} holds a lone surrogate, which is no text.") from None
     return value
+
+
+def _nan_only(constant: str) -> float:
+    return math.nan if constant == "NaN" else _refuse_constant(constant)
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -45,8 +45,8 @@ class Inference:
             UnsupportedModelError: the graph fails on these inputs, or the answer does not fit into JSON.
         """
         began = time.perf_counter_ns()
-        document = parse_json(body)
         served = endpoint.serving(version)  # taken once: signature, answer and names below are one version's
+        document = parse_json(body, nan=any(spec.missing for spec in served.signature.inputs))
         request = decode(document, served.signature)
         request_id = uuid.uuid4().hex
         answers = served.answer(request.inputs)

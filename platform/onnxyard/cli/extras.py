@@ -9,6 +9,7 @@ EXTRA_OF = {
     "evidently": "monitoring",
     "fastapi": "serving",
     "jinja2": "dashboard",
+    "lightgbm": "trees",
     "mlflow": "platform",
     "onnxscript": "torch",
     "openvino": "runtimes",
@@ -18,10 +19,13 @@ EXTRA_OF = {
     "psycopg": "platform",
     "safetensors": "torch",
     "scipy": "monitoring",
-    "sklearn": "torch",
+    "skl2onnx": "trees",
+    "sklearn": "trees",
+    "skops": "trees",
     "sqlalchemy": "platform",
     "torch": "torch",
     "uvicorn": "serving",
+    "xgboost": "trees",
 }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from onnxyard.lifecycle.deployment import Deployment, ReplicaReport
     from onnxyard.lifecycle.passport import Passport
-    from onnxyard.lifecycle.signature import Signature, TensorSpec
+    from onnxyard.lifecycle.signature import TensorSpec
     from onnxyard.lifecycle.version import Execution, ModelVersion, VersionStatus
 
 STATUS_STYLE = {"live": "bold green", "validated": "green", "rejected": "bold red"}
@@ -68,8 +68,8 @@ def passport_document(passport: Passport) -> dict[str, object]:
     lineage = draft.lineage
     return {
         **version_document(passport.version, passport.status),
-        "signature": _signature_document(draft.signature),
-        "model_signature": _signature_document(draft.model_signature),
+        "signature": draft.signature.document(),
+        "model_signature": draft.model_signature.document(),
         "lineage": {
             "framework": lineage.framework,
             "git_commit": lineage.git_commit,
@@ -260,13 +260,6 @@ def _shown(value: float | None) -> str:
 
 def _spec(spec: TensorSpec) -> str:
     return f"{spec.name} {spec.dtype}[{', '.join(map(str, spec.shape))}]"
-
-
-def _signature_document(signature: Signature) -> dict[str, object]:
-    def tensors(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
-        return [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in specs]
-
-    return {"inputs": tensors(signature.inputs), "outputs": tensors(signature.outputs)}
 
 
 def _execution(execution: Execution) -> str:

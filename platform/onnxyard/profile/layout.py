@@ -45,6 +45,8 @@ class Reading(StrEnum):
     """The value itself, as text."""
     LENGTH = "length"
     """A text's length in characters."""
+    MISSING = "missing"
+    """Whether the value is NaN: `missing` or `present`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ class Layout:
         - A flat numeric input (rank 1, or rank 2 with a fixed width of at most 64): a number per feature, named as
           `columns` says, else `INPUT.3`.
         - Any other numeric input (an image, a signal): ten numbers, `INPUT.mean` and so on.
-        - Text input, rank 1: a category and a length; rank 2: a category per feature.
+        - Text input, rank 1: a category and a length; rank 2: a category per feature. A missing text is the category "".
+        - A flat numeric input whose values may be missing: beside each number a category `FEATURE.missing`, because the
+          number itself counts as 0 where it is missing.
         - An integer or text answer of rank 1: a category. A float answer of rank 1 or [n, 1]: a number. A float answer
           [n, classes]: `ANSWER.top`, the largest. Any other numeric answer: ten numbers.
 
@@ -181,7 +185,15 @@ def _of_input(spec: TensorSpec, names: Sequence[str] | None) -> list[Column]:
         alone = len(spec.shape) == 1
         called = names or ([spec.name] if alone else [f"{spec.name}.{i}" for i in range(width)])
         kind, reading = (Kind.CATEGORY, Reading.CATEGORY) if text else (Kind.NUMBER, Reading.FEATURE)
-        return [Column(name, kind, spec.name, answer=False, reading=reading, index=i) for i, name in enumerate(called)]
+        absent = spec.missing and not text
+        return [
+            column
+            for i, name in enumerate(called)
+            for column in (
+                Column(name, kind, spec.name, answer=False, reading=reading, index=i),
+                Column(f"{name}.missing", Kind.CATEGORY, spec.name, answer=False, reading=Reading.MISSING, index=i),
+            )[: 2 if absent else 1]
+        ]
     return [] if text else _summary(spec, answer=False)
 
 
@@ -239,6 +251,9 @@ def _read(column: Column, values: np.ndarray) -> np.ndarray:
     if column.reading is Reading.FEATURE:
         return finite(picked)
     texts = np.empty(len(picked), dtype=object)
+    if column.reading is Reading.MISSING:
+        texts[:] = np.where(np.isnan(picked.astype(np.float64)), "missing", "present").tolist()
+        return texts
     texts[:] = [str(value) for value in picked.tolist()]
     if column.reading is Reading.LENGTH:
         return np.array([len(text) for text in texts], dtype=np.float64)

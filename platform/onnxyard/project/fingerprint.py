@@ -12,6 +12,8 @@ from onnxyard.lifecycle.digest import digest_of
 from onnxyard.project.checks import check_batch, layout_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from onnxyard.project.data import Splits
     from onnxyard.project.protocols import Targets
     from onnxyard.project.split import Split
@@ -19,23 +21,27 @@ if TYPE_CHECKING:
 _ROWS = 1024
 
 
-def fingerprint(splits: Splits) -> tuple[str, dict[str, int]]:
+def fingerprint(splits: Splits, missing: Collection[str] = ()) -> tuple[str, dict[str, int]]:
     """Digest every row of every split, and count them. Each batch is checked as it passes.
+
+    Args:
+        splits: The project's.
+        missing: The inputs in which NaN stands for a missing value.
 
     Returns:
         sha256 (64 hex digits) over every split's inputs and targets; rows by split.
 
     Raises:
-        UserCodeError: an input holds NaN, or changes its type or shape from one batch to the next.
+        UserCodeError: an input holds NaN that is not in `missing`, or changes its type or shape from one batch to the next.
     """
     documents, rows = {}, {}
     for name, split in splits:
-        documents[name] = _of_split(name, split)
+        documents[name] = _of_split(name, split, missing)
         rows[name] = len(split)
     return digest_of(documents), rows
 
 
-def _of_split(name: str, split: Split) -> dict[str, object]:
+def _of_split(name: str, split: Split, missing: Collection[str]) -> dict[str, object]:
     layout: dict[str, tuple[str, tuple[int, ...]]] | None = None
     inputs: dict[str, Any] = {}
     targets = _Targets()
@@ -45,7 +51,7 @@ def _of_split(name: str, split: Split) -> dict[str, object]:
             layout, inputs = found, {key: hashlib.sha256() for key in found}
         elif found != layout:
             raise UserCodeError(f"The inputs of the {name} split change from one batch to the next: {layout}, {found}.")
-        check_batch(name, batch.inputs)
+        check_batch(name, batch.inputs, missing)
         for key, values in batch.inputs.items():
             if values.dtype.kind == "O":
                 for text in values.ravel().tolist():

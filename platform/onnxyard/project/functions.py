@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onnxyard.errors import UserCodeError
 from onnxyard.project.checks import check_splits
@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from onnxyard.project.protocols import Report, Targets, Tensors
 
 
+class Kinds(NamedTuple):
+    """What a framework's models are.
+
+    Attributes:
+        types: Any of these classes.
+        called: In words, as `a torch.nn.Module`.
+    """
+
+    types: tuple[type, ...]
+    called: str
+
+
 @dataclass(frozen=True)
 class Functions:
     """The functions of a project's module; see `onnxyard.project.protocols` for what each promises.
@@ -31,22 +43,26 @@ class Functions:
         module: The loaded module.
         config: What the functions are given: `[develop.config]` with `seed`.
         seed: Seeds the rows of splits that are split off.
+        missing: Raw inputs that may hold NaN, or an empty text.
     """
 
     root: Path
     module: ModuleType
     config: Config
     seed: int
+    missing: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, root: Path, file: str, *, digest: str, config: Config, seed: int) -> Functions:
+    def load(
+        cls, root: Path, file: str, *, digest: str, config: Config, seed: int, missing: tuple[str, ...] = ()
+    ) -> Functions:
         """Load `root/file`; the same digest gives the same module, so that it runs once per state of the code.
 
         Raises:
             UserCodeError: the module cannot be loaded.
         """
         path = root / file
-        return cls(root, load_module(path, digest=digest), config, seed)
+        return cls(root, load_module(path, digest=digest), config, seed, missing)
 
     def has(self, name: str) -> bool:
         """Whether the module has a function of this name."""
@@ -56,8 +72,8 @@ class Functions:
         """The project's splits with raw inputs: checked, and complete.
 
         Raises:
-            UserCodeError: `data` is missing, raised, or returned something else; a split is empty, holds NaN, or does
-                not look like the others.
+            UserCodeError: `data` is missing, raised, or returned something else; a split is empty, holds NaN where nothing
+                may be missing, or does not look like the others.
         """
         with seeded(self.seed):  # every stage reads the data anew, and must find the same rows
             splits = self._call("data", dict(self.config))
@@ -65,26 +81,39 @@ class Functions:
             raise self._wrong("data", splits, "onnxyard.project.data.Splits")
         with siblings_of(self.root), blaming(self.root, "data gave rows that cannot be read"):
             try:
-                check_splits(splits)  # as they were given: rows are named by the numbers that the author knows
+                check_splits(
+                    splits, self.missing
+                )  # as they were given: rows are named by the numbers that the author knows
                 completed = splits.completed(self.seed)
-                check_splits(completed)
+                check_splits(completed, self.missing)
             except UserCodeError as error:
                 error.where = error.where or self._where("data")
                 raise
         return completed
 
-    def model(self) -> Any:  # noqa: ANN401 - torch is optional, so its types cannot be named here
-        """A fresh module. Raises UserCodeError when `model` is missing, raised, or returned no torch.nn.Module."""
-        return self._module("model", dict(self.config))
+    def model(self, *, gives: Kinds | None = None) -> Any:  # noqa: ANN401 - frameworks are optional, so their types cannot be named here
+        """What `model` makes: fresh, not yet trained.
 
-    def train(self, splits: Splits, report: Report) -> Any:  # noqa: ANN401 - as for `model`
-        """The fitted module. Raises UserCodeError when `train` is missing, raised, or returned no torch.nn.Module.
+        Args:
+            gives: What it must be; anything where it is left out.
+
+        Raises:
+            UserCodeError: `model` is missing, raised, or returned something else.
+        """
+        return self._made("model", gives, dict(self.config))
+
+    def train(self, splits: Splits, report: Report, *, gives: Kinds | None = None) -> Any:  # noqa: ANN401 - as for `model`
+        """What `train` fitted.
 
         Args:
             splits: With inputs that have been through `preprocess`; without the test split.
             report: Takes the metrics of each step.
+            gives: What it must be; anything where it is left out.
+
+        Raises:
+            UserCodeError: `train` is missing, raised, or returned something else.
         """
-        return self._module("train", splits, dict(self.config), report)
+        return self._made("train", gives, splits, dict(self.config), report)
 
     def metrics(self, targets: Targets, outputs: Tensors) -> dict[str, float]:
         """The project's metrics of these outputs; larger is better.
@@ -110,13 +139,11 @@ class Functions:
             raise UserCodeError(f"metrics returned {number} for {name!r}.", where=self._where("metrics"))
         return number
 
-    def _module(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - as for `model`
-        from torch import nn  # noqa: PLC0415 - heavy, and only where a torch project runs
-
-        module = self._call(name, *arguments)
-        if not isinstance(module, nn.Module):
-            raise self._wrong(name, module, "a torch.nn.Module")
-        return module
+    def _made(self, name: str, gives: Kinds | None, *arguments: object) -> Any:  # noqa: ANN401 - as for `model`
+        made = self._call(name, *arguments)
+        if gives is not None and not isinstance(made, gives.types):
+            raise self._wrong(name, made, gives.called)
+        return made
 
     def _call(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the user's function returns
         function: Callable[..., object] | None = getattr(self.module, name, None)
@@ -145,7 +172,7 @@ class Functions:
 
 _SHAPES = {
     "data": "data(config) -> Splits",
-    "model": "model(config) -> torch.nn.Module",
-    "train": "train(splits, config, report) -> torch.nn.Module",
+    "model": "model(config)",
+    "train": "train(splits, config, report)",
     "metrics": "metrics(targets, outputs) -> dict[str, float]",
 }

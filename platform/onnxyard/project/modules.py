@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
-_TORCH_EXTRA = {"torch", "sklearn", "safetensors", "onnxscript"}
+_EXTRA_OF = dict.fromkeys(("torch", "safetensors", "onnxscript"), "torch")
+_EXTRA_OF |= dict.fromkeys(("sklearn", "pandas", "xgboost", "lightgbm"), "trees")
+"""Which extra of Onnxyard brings a package that projects import."""
 _ISOLATED = {"keras", "tensorflow", "jax", "flax", "equinox", "optax"}
 """Never in this environment: they come with a toolchain."""
 
@@ -120,12 +122,12 @@ def blaming(root: Path, what: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package in _TORCH_EXTRA:
+        if extra := _EXTRA_OF.get(package):
             raise MissingExtraError(
                 f"The project needs {package}, which is not installed.",
                 where=_place(error, root),
-                remedy="Install it with: pip install 'onnxyard[torch]'",
-                extra="torch",
+                remedy=f"Install it with: pip install 'onnxyard[{extra}]'",
+                extra=extra,
                 package=package,
             ) from error
         if package in _ISOLATED:

@@ -112,6 +112,7 @@ class Project:
             digest=self.code_digest,
             config=self.config,
             seed=self.file.develop.seed,
+            missing=self.file.project.missing,
         )
 
     @cached_property
@@ -149,6 +150,8 @@ def _code(root: Path, file: ProjectFile) -> Iterator[Path]:
         if name is not None and not is_remote(name):
             path = root / name
             yield from (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
+    for step in (*file.preprocess, *file.postprocess):
+        yield from (root / name for name in step.files)
     for pattern in file.project.files:
         yield from (path for path in root.glob(pattern) if path.is_file())
 

@@ -11,7 +11,7 @@ from onnxyard.lifecycle.deployment import Deployment, ReplicaReport
 from onnxyard.lifecycle.drift import ColumnDrift
 from onnxyard.lifecycle.gate import Gate
 from onnxyard.lifecycle.lineage import Lineage
-from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.lifecycle.signature import Signature
 from onnxyard.lifecycle.version import Execution, ModelVersion, VersionArtifact, VersionDraft
 from onnxyard.lifecycle.window import Window
 from onnxyard.ports.unit_of_work import AuditEntry, LifecycleRun, OutboxMessage
@@ -43,8 +43,8 @@ def version_row(draft: VersionDraft, *, model_id: int, number: int, at: datetime
         number=number,
         key=draft.key,
         verdict=draft.verdict,
-        signature=_signature_document(draft.signature),
-        model_signature=_signature_document(draft.model_signature),
+        signature=draft.signature.document(),
+        model_signature=draft.model_signature.document(),
         framework=lineage.framework,
         source_digest=lineage.source_digest,
         data_fingerprint=lineage.data_fingerprint,
@@ -68,8 +68,8 @@ def version_of(row: VersionRow) -> ModelVersion:
             model=row.model.name,
             key=row.key,
             verdict=row.verdict,
-            signature=_signature_of(row.signature),
-            model_signature=_signature_of(row.model_signature),
+            signature=Signature.of_document(row.signature),
+            model_signature=Signature.of_document(row.model_signature),
             lineage=Lineage(
                 framework=row.framework,
                 source_digest=row.source_digest,
@@ -270,17 +270,3 @@ def _known(value: float | None) -> float | None:
 
 def _files_document(artifact: Artifact) -> list[dict[str, object]]:
     return [{"path": f.path, "sha256": f.sha256, "size_bytes": f.size_bytes} for f in artifact.files]
-
-
-def _signature_document(signature: Signature) -> dict[str, object]:
-    def tensors(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
-        return [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in specs]
-
-    return {"inputs": tensors(signature.inputs), "outputs": tensors(signature.outputs)}
-
-
-def _signature_of(document: Mapping[str, Any]) -> Signature:
-    def tensors(specs: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
-        return tuple(TensorSpec(spec["name"], spec["dtype"], tuple(spec["shape"])) for spec in specs)
-
-    return Signature(tensors(document["inputs"]), tensors(document["outputs"]))

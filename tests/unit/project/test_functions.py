@@ -89,5 +89,7 @@ def test_metrics_may_be_numpy_numbers(write):
 @pytest.mark.parametrize("name", ["model", "train"])
 def test_a_wrong_return_type_is_named(write, name):
     made = functions(write, "def model(config):\n    return 3\n\ndef train(splits, config, report):\n    return 3\n")
-    with pytest.raises(UserCodeError, match=rf"{name} returned a int, not a torch.nn.Module"):
-        made.model() if name == "model" else made.train(made, print)
+    gives = Kinds((dict, list), "a dict or a list")
+    with pytest.raises(UserCodeError, match=rf"{name} returned a int, not a dict or a list"):
+        made.model(gives=gives) if name == "model" else made.train(made, print, gives=gives)
+    assert (made.model() if name == "model" else made.train(made, print)) == 3

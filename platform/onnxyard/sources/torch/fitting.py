@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.errors import UserCodeError
-from onnxyard.sources.torch.reference import WEIGHTS
+from onnxyard.sources.torch.reference import WEIGHTS, module_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def fit(project: Project, functions: Functions, splits: Splits, folder: Path, re
     elif functions.has("train"):
         weights = _train(functions, splits, report).state_dict()
     else:
-        weights = functions.model().state_dict()
+        weights = functions.model(gives=module_kind()).state_dict()
     _check(weights, functions)
     _save(weights, folder / WEIGHTS)
     return f"torch {metadata.version('torch').partition('+')[0]}"
@@ -53,7 +53,7 @@ def fit(project: Project, functions: Functions, splits: Splits, folder: Path, re
 
 def _train(functions: Functions, splits: Splits, report: Report) -> torch.nn.Module:
     try:
-        module: torch.nn.Module = functions.train(splits, report)
+        module: torch.nn.Module = functions.train(splits, report, gives=module_kind())
     except UserCodeError as error:
         if "use_deterministic_algorithms" in error.detail:
             error.remedy = "Use another operation, or set [develop] deterministic = false and lose repeatability."
@@ -117,7 +117,7 @@ def _check(weights: dict[str, Any], functions: Functions) -> None:
                 remedy="Lower the learning rate, or clip the gradients.",
             )
     try:
-        functions.model().load_state_dict(weights)
+        functions.model(gives=module_kind()).load_state_dict(weights)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         raise UserCodeError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UserCodeError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.project.functions import Kinds
 from onnxyard.tensors.dtypes import onnx_name
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.safetensors"
 
 
+def module_kind() -> Kinds:
+    """What `model` and `train` of a torch project must give."""
+    from torch import nn  # noqa: PLC0415 - heavy, and only where a torch project runs
+
+    return Kinds((nn.Module,), "a torch.nn.Module")
+
+
 def load_module(project: Project, folder: Path) -> torch.nn.Module:
     """The project's module with its stored weights, in eval mode and without gradients.
 
@@ -33,7 +41,7 @@ def load_module(project: Project, folder: Path) -> torch.nn.Module:
     from safetensors.torch import load_file  # noqa: PLC0415 - as above
 
     weights = folder / WEIGHTS
-    module: torch.nn.Module = project.functions().model()
+    module: torch.nn.Module = project.functions().model(gives=module_kind())
     try:
         module.load_state_dict(load_file(weights), strict=True)
     except (OSError, SafetensorError) as error:

@@ -45,26 +45,42 @@ def choose_rows(split: Split, count: int, seed: int) -> np.ndarray:
     """Pick the rows of a golden set: every class, the extremes of every input, then a seeded draw.
 
     A class counts where targets are 1-D integers. The extremes are the rows with the smallest and largest mean and
-    the smallest and largest single value of each numeric input.
+    the smallest and largest single value of each numeric input, and the row in which most values are missing.
 
     Returns:
         Ascending positions [at most count], as many as the split has rows for.
     """
-    score = np.concatenate([_scores(batch.inputs) for batch in split.batches(_ROWS)])
+    read = [(_scores(batch.inputs), _missing(batch.inputs)) for batch in split.batches(_ROWS)]
+    score, missing = (np.concatenate(parts) for parts in zip(*read, strict=True))
     order = np.random.default_rng(seed).permutation(len(score))
     _, first = np.unique(class_of_rows(split)[order], return_index=True)
     wanted: list[int] = order[np.sort(first)].tolist()
     wanted += np.stack([score.argmin(axis=0), score.argmax(axis=0)], axis=1).ravel().tolist() if score.size else []
+    wanted += [int(missing.argmax())] if missing.any() else []
     wanted += order.tolist()
     return np.sort(np.array(list(dict.fromkeys(wanted))[:count], dtype=np.int64))
 
 
 def _scores(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Mean, smallest and largest value of each numeric input, per row: FLOAT [rows, 3 x inputs]."""
+    """Mean, smallest and largest value of each numeric input, per row: float64 [rows, 3 x inputs], NaN passed over."""
     rows = len(next(iter(inputs.values())))
     columns = [np.zeros((rows, 0))]
     for values in inputs.values():
         if values.size and values.dtype.kind not in "OUSTc":
             flat = values.reshape(rows, -1).astype(np.float64)
-            columns.append(np.stack([flat.mean(axis=1), flat.min(axis=1), flat.max(axis=1)], axis=1))
+            known = ~np.isnan(flat)
+            mean = flat.sum(axis=1, where=known) / np.maximum(known.sum(axis=1), 1)
+            low, high = flat.min(axis=1, where=known, initial=np.inf), flat.max(axis=1, where=known, initial=-np.inf)
+            extremes = (np.where(known.any(axis=1), extreme, mean) for extreme in (low, high))
+            columns.append(np.stack([mean, *extremes], axis=1))
     return np.concatenate(columns, axis=1)
+
+
+def _missing(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How many values of each row are NaN or an empty text: int64 [rows]."""
+    counts = np.zeros(len(next(iter(inputs.values()))), dtype=np.int64)
+    for values in inputs.values():
+        if values.dtype.kind in "fO":
+            absent = (values == "") if values.dtype.kind == "O" else np.isnan(values)  # noqa: PLC1901 - whole arrays
+            counts += np.asarray(absent, dtype=bool).reshape(len(values), -1).sum(axis=1)
+    return counts

@@ -49,7 +49,7 @@ def run(request: ValidateRequest, workspace: Path, report: Report | None = None)
     project = request.project
     functions = project.functions()
     splits = functions.data()
-    _check_data(splits, request.developed.data_fingerprint)
+    _check_data(splits, project.file.project.missing, request.developed.data_fingerprint)
     golden = read_golden_set(request.golden_set)
     processing = load_processing(request.processing)
     fitted = source_of(project).load(project, request.fitted)
@@ -105,8 +105,8 @@ def _evidence(model: LoadedModel, splits: Splits, functions: Functions, processi
     return _Evidence(answers.outputs, resample(answers.resampled(functions), rows=answers.rows, seed=seed))
 
 
-def _check_data(splits: Splits, developed: str) -> None:
-    found, _ = fingerprint(splits)
+def _check_data(splits: Splits, missing: tuple[str, ...], developed: str) -> None:
+    found, _ = fingerprint(splits, missing)
     if found != developed:
         raise InvalidRequestError(
             f"The data is not what the model was developed on: its fingerprint is {found[:12]}, develop saw "
