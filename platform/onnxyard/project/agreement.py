@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.project.file import PACKAGES, PROVIDERS
+from onnxyard.project.step_reading import step_disagreements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +30,7 @@ def disagreements(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
     yield from _recipes(document)
     yield from _metrics(document)
     yield from _targets(document)
+    yield from step_disagreements(document, root)
 
 
 def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:

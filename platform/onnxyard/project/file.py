@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from onnxyard.processing.steps import Steps
+
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 """Names of models, endpoints and targets: they appear in URLs, labels and folder names."""
 PROVIDERS = {
@@ -232,10 +234,17 @@ class MonitorSection(Section):
 
 
 class ProjectFile(Section):
-    """The whole of `onnxyard.toml`."""
+    """The whole of `onnxyard.toml`.
+
+    Attributes:
+        preprocess: `[[preprocess]]`: steps before the model, in this order, that become part of its graph.
+        postprocess: `[[postprocess]]`: likewise, steps behind it.
+    """
 
     project: ProjectSection
     gates: GatesSection
+    preprocess: Steps = ()
+    postprocess: Steps = ()
     develop: DevelopSection = DevelopSection()
     export: ExportSection = ExportSection()
     optimize: OptimizeSection = OptimizeSection()

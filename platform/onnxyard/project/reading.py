@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -13,6 +12,8 @@ from onnxyard.errors import NotFoundError, ProjectFileError
 from onnxyard.project.agreement import disagreements
 from onnxyard.project.file import ProjectFile
 from onnxyard.project.positions import KeyPath, key_lines
+from onnxyard.project.spelling import nearest
+from onnxyard.project.step_reading import SIDES, explained_step, shown_step
 from onnxyard.settings import PROJECT_FILE
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _sorted_lines(problems: Iterable[tuple[KeyPath, str]], lines: Mapping[KeyPat
 
 def _shown(path: KeyPath) -> str:
     """As `[export] opset`, `[gates.quality] accuracy`, `[optimize] recipes[1]`."""
+    if len(path) > 1 and path[0] in SIDES:
+        return shown_step(path)
     sections = [str(part) for part in path if isinstance(part, str)]
     indexes = "".join(f"[{part}]" for part in path if isinstance(part, int))
     if len(sections) == 1:
@@ -101,21 +104,14 @@ def _explained(detail: ErrorDetails) -> tuple[KeyPath, str]:
     """One of pydantic's errors in our words."""
     path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
     kind, given = detail["type"], detail["input"]
+    if path[0] in SIDES:
+        return explained_step(detail)
     if kind == "extra_forbidden":
         return path, f"unknown {'section' if len(path) == 1 else 'key'}{nearest(str(path[-1]), _keys_beside(path))}"
     if kind == "missing":
         return path, f"missing; expected {_expected(path)}"
     near = nearest(given, _choices(path)) if isinstance(given, str) else ""
     return path, f"expected {_expected(path)}, got {_literal(given)}{near}"
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """`; did you mean 'epochs'?`, or the valid names where none is near."""
-    known = sorted(valid)
-    if not known:
-        return ""
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; valid here: {', '.join(known)}"
 
 
 def _literal(value: object) -> str:

@@ -10,6 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.runtimes.extensions import open_session
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class OnnxRuntime:
             UnsupportedModelError: the provider is not verified or would silently give way to another; or ORT has no
                 kernel for an operator.
             ArtifactCorruptError: the file is missing, cut short or not a model.
+            MissingExtraError: it uses operators of onnxruntime-extensions, which is not installed.
         """
         if provider not in VERIFIED_PROVIDERS:
             raise UnsupportedModelError(
@@ -60,6 +62,11 @@ class OnnxRuntime:
                 where=str(model_file),
             )
         return OrtModel(session)
+
+    @staticmethod
+    def load_bytes(model: bytes) -> OrtModel:
+        """A small model of our own making, on the CPU with one thread. Raises as `load`."""
+        return OrtModel(_open(model, "CPUExecutionProvider", _options("CPUExecutionProvider", 1)))
 
 
 class OrtModel:
@@ -116,18 +123,17 @@ def _options(provider: str, threads: int) -> ort.SessionOptions:
     return options
 
 
-def _open(model_file: Path, provider: str, options: ort.SessionOptions) -> ort.InferenceSession:
+def _open(model: Path | bytes, provider: str, options: ort.SessionOptions) -> ort.InferenceSession:
+    where = "" if isinstance(model, bytes) else str(model)
     try:
-        return ort.InferenceSession(model_file, sess_options=options, providers=[provider])
+        return open_session(model, options, [provider])
     except (
         ort_errors.InvalidArgument,  # "No graph was found in the protobuf", as in an empty file
         ort_errors.InvalidProtobuf,
         ort_errors.NoModel,
         ort_errors.NoSuchFile,
     ) as error:
-        raise ArtifactCorruptError(
-            f"ONNX Runtime cannot read the model: {_first_line(error)}", where=str(model_file)
-        ) from error
+        raise ArtifactCorruptError(f"ONNX Runtime cannot read the model: {_first_line(error)}", where=where) from error
     except (
         ort_errors.InvalidGraph,
         ort_errors.NotImplemented,
@@ -136,7 +142,7 @@ def _open(model_file: Path, provider: str, options: ort.SessionOptions) -> ort.I
         ort_errors.RuntimeException,
     ) as error:
         raise UnsupportedModelError(
-            f"ONNX Runtime {ort.__version__} cannot run the model: {_first_line(error)}", where=str(model_file)
+            f"ONNX Runtime {ort.__version__} cannot run the model: {_first_line(error)}", where=where
         ) from error
 
 

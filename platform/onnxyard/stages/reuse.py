@@ -29,7 +29,7 @@ def stage_key(
     """
     folder = Path(str(import_module(f"onnxyard.stages.{stage}").__file__)).parent
     house = folder.parents[1]
-    rooms = (house / "sources", house / "diagnosis", house / "toolchains")
+    rooms = (house / "sources", house / "diagnosis", house / "toolchains", house / "processing")
     sources = (*folder.rglob("*.py"), *folder.parent.glob("*.py"), *(path for r in rooms for path in r.rglob("*.py")))
     return digest_of(
         {

@@ -20,9 +20,12 @@ class DevelopRequest:
     project: Project
 
     def key(self) -> str:
-        """Depends on the project's code, data files and its [project] and [develop] sections."""
+        """Depends on the project's code, data files and its [project] and [develop] sections, and its steps."""
         return stage_key(
             "develop",
-            {"code": self.project.code_digest, "config": self.project.sections("project", "develop")},
+            {
+                "code": self.project.code_digest,
+                "config": self.project.sections("project", "develop", "preprocess", "postprocess"),
+            },
             versions=versions_of(self.project),
         )

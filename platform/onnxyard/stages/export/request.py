@@ -39,7 +39,7 @@ class ExportRequest:
             "export",
             {
                 "code": self.project.code_digest,
-                "config": self.project.sections("project", "develop", "export"),
+                "config": self.project.sections("project", "develop", "preprocess", "postprocess", "export"),
                 "ceilings": {name: release.name for name, release in ceilings(self.project).items()},
                 "fitted": self.developed.fitted.digest,
                 "golden_set": self.developed.golden_set.digest,

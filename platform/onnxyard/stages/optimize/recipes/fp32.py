@@ -8,7 +8,8 @@ import onnx
 import onnxruntime as ort
 from onnx import external_data_helper
 
-from onnxyard.errors import UnsupportedModelError
+from onnxyard.errors import OnnxyardError, UnsupportedModelError
+from onnxyard.runtimes.extensions import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,9 @@ def make_fp32(
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{made.name}.data")
         options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "0")
     try:
-        ort.InferenceSession(source, sess_options=options, providers=["CPUExecutionProvider"])
+        open_session(source, options, ["CPUExecutionProvider"])
+    except OnnxyardError:
+        raise
     except Exception as error:  # ORT raises plain Exception's children of its own, RuntimeError among them
         raise UnsupportedModelError(f"ONNX Runtime cannot optimize the graph: {error}") from error
     return made
