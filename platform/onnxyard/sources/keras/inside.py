@@ -244,13 +244,27 @@ def _lambdas(config: Any) -> list[str]:
 
 
 def _same_bytes(draft: Path, file: Path) -> None:
-    """The archive without the time it was made at, in its metadata and at each entry."""
+    """The archive without the time it was made at and addresses of that process's memory."""
     with zipfile.ZipFile(draft) as made, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as kept:
         for name in sorted(made.namelist()):
             content = made.read(name)
             if name == "metadata.json":
                 content = json.dumps({**json.loads(content), "date_saved": _MADE}).encode()
+            if name == "config.json":
+                content = json.dumps(_renumbered(json.loads(content), {})).encode()
             kept.writestr(zipfile.ZipInfo(name), content)
+
+
+def _renumbered(config: Any, seen: dict[int, int]) -> Any:
+    """The configuration with its shared objects numbered in order of appearance instead of by address."""
+    if isinstance(config, list):
+        return [_renumbered(item, seen) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: seen.setdefault(value, len(seen)) if key == "shared_object_id" else _renumbered(value, seen)
+        for key, value in config.items()
+    }
 
 
 def _refuse_unknown(model: Any, layers: Mapping[str, Any]) -> None:
