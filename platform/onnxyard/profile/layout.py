@@ -83,7 +83,7 @@ class Layout:
         - A flat numeric input (rank 1, or rank 2 with a fixed width of at most 64): a number per feature, named as
           `columns` says, else `INPUT.3`.
         - Any other numeric input (an image, a signal): ten numbers, `INPUT.mean` and so on.
-        - Text input, rank 1: a category and a length; rank 2: a category per feature. A missing text is the category "".
+        - Text input, rank 1: a category and a length; rank 2: a category per feature. Missing text is the category "".
         - A flat numeric input whose values may be missing: beside each number a category `FEATURE.missing`, because the
           number itself counts as 0 where it is missing.
         - An integer or text answer of rank 1: a category. A float answer of rank 1 or [n, 1]: a number. A float answer

@@ -32,7 +32,8 @@ def fingerprint(splits: Splits, missing: Collection[str] = ()) -> tuple[str, dic
         sha256 (64 hex digits) over every split's inputs and targets; rows by split.
 
     Raises:
-        UserCodeError: an input holds NaN that is not in `missing`, or changes its type or shape from one batch to the next.
+        UserCodeError: an input that is not in `missing` holds NaN, or one changes its type or shape from one batch to
+            the next.
     """
     documents, rows = {}, {}
     for name, split in splits:

@@ -72,8 +72,8 @@ class Functions:
         """The project's splits with raw inputs: checked, and complete.
 
         Raises:
-            UserCodeError: `data` is missing, raised, or returned something else; a split is empty, holds NaN where nothing
-                may be missing, or does not look like the others.
+            UserCodeError: `data` is missing, raised, or returned something else; a split is empty, holds NaN where no
+                value may be missing, or does not look like the others.
         """
         with seeded(self.seed):  # every stage reads the data anew, and must find the same rows
             splits = self._call("data", dict(self.config))
@@ -81,9 +81,8 @@ class Functions:
             raise self._wrong("data", splits, "onnxyard.project.data.Splits")
         with siblings_of(self.root), blaming(self.root, "data gave rows that cannot be read"):
             try:
-                check_splits(
-                    splits, self.missing
-                )  # as they were given: rows are named by the numbers that the author knows
+                # As they were given: the author knows the rows by these numbers.
+                check_splits(splits, self.missing)
                 completed = splits.completed(self.seed)
                 check_splits(completed, self.missing)
             except UserCodeError as error:
@@ -91,7 +90,7 @@ class Functions:
                 raise
         return completed
 
-    def model(self, *, gives: Kinds | None = None) -> Any:  # noqa: ANN401 - frameworks are optional, so their types cannot be named here
+    def model(self, *, gives: Kinds | None = None) -> Any:  # noqa: ANN401 - frameworks are optional: no types to name
         """What `model` makes: fresh, not yet trained.
 
         Args:

@@ -31,7 +31,6 @@ from onnxyard.registry.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from onnxyard.errors import UserCodeError
+from onnxyard.project.functions import Kinds
 from onnxyard.project.project import load_project
 
 HEAD = """\

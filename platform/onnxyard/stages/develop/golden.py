@@ -81,6 +81,6 @@ def _missing(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     counts = np.zeros(len(next(iter(inputs.values()))), dtype=np.int64)
     for values in inputs.values():
         if values.dtype.kind in "fO":
-            absent = (values == "") if values.dtype.kind == "O" else np.isnan(values)  # noqa: PLC1901 - whole arrays
+            absent = (values == "") if values.dtype.kind == "O" else np.isnan(values)
             counts += np.asarray(absent, dtype=bool).reshape(len(values), -1).sum(axis=1)
     return counts
