@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onnxyard.diagnosis.codes import BAKED_AXIS
 from onnxyard.diagnosis.doctor.explanations import (
     axes,
     branches,
@@ -14,12 +15,15 @@ from onnxyard.diagnosis.doctor.explanations import (
     resizing,
     training,
 )
+from onnxyard.diagnosis.doctor.trials import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onnxyard.diagnosis.doctor.case import Case
     from onnxyard.lifecycle.finding import Finding
+
+_NOWHERE = BAKED_AXIS.found("")
 
 EXPLANATIONS = (
     training.explain,
@@ -35,11 +39,17 @@ EXPLANATIONS = (
 
 
 def probe(case: Case) -> Iterator[Finding]:
-    """Every divergence with the first explanation that fits; what has the same cause is told once."""
-    told = set()
-    for divergence in case.divergences:
+    """Every divergence with the first explanation that fits; what has the same cause is told once.
+
+    Where the graph fails, ONNX Runtime names the node, so these come before those that have to be searched for.
+    """
+    told: dict[tuple[str, ...], Finding] = {}
+    for divergence in sorted(case.divergences, key=lambda one: (one.trial.kind is not Kind.EXAMPLE, not one.failure)):
+        axis = divergence.trial.axis
+        if axis and told.get((BAKED_AXIS.name, axis), _NOWHERE).source:
+            continue
         found = next(finding for explain in EXPLANATIONS if (finding := explain(case, divergence)) is not None)
-        cause = (found.code, found.module, found.source, found.node or divergence.trial.axis)
-        if cause not in told:
-            told.add(cause)
-            yield found
+        cause = (found.code, axis) if axis else (found.code, found.module, found.source, found.node)
+        if cause not in told or (found.source and not told[cause].source):
+            told[cause] = found
+    yield from told.values()

@@ -43,7 +43,9 @@ def parting(example: Walk, other: Walk, read: Read, *, same_shapes: bool) -> Par
     """
     number: Parting | None = None
     for one, two in zip_longest(example.calls, other.calls):
-        if one is None or two is None or (one.function, one.stack) != (two.function, two.stack):
+        if one is None or two is None:  # the shorter walk came to its end after its last call
+            return _branch(one or _last(example), two or _last(other), read)
+        if (one.function, one.stack) != (two.function, two.stack):
             return _branch(one, two, read)
         if one.numbers != two.numbers and number is None and (same_shapes or one.function in TO_PYTHON):
             if one.function == "__bool__":
@@ -52,10 +54,15 @@ def parting(example: Walk, other: Walk, read: Read, *, same_shapes: bool) -> Par
     return number
 
 
+def _last(walk: Walk) -> Call | None:
+    return walk.calls[-1] if walk.calls else None
+
+
 def _branch(one: Call | None, two: Call | None, read: Read) -> Parting:
     shown = one or two
     assert shown is not None  # noqa: S101 - the longer walk has a call there
     ours, theirs = (call.stack if call is not None else () for call in (one, two))
+    # Of calls that are made by the same line, as in another round of a loop, the line alone tells.
     pair = next(((a, b) for a, b in zip_longest(ours, theirs) if a != b), (shown.source, None))
     line = _decision(pair[0], pair[1], read)
     return Parting(branch=True, module=shown.module, source=line or pair[0] or pair[1] or "")

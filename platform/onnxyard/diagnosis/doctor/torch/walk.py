@@ -102,17 +102,22 @@ class Frames:
         self._files: dict[str, str | None] = {}
 
     def place(self, frame: FrameType | None) -> tuple[str, tuple[str, ...]]:
-        """Path of the innermost module, and `file:line` of every frame in the user's source, the outermost first."""
-        path, lines = None, []
+        """Path of the innermost module, and `file:line` of every frame in the user's source, the outermost first.
+
+        Frames outside of the model, of whoever called it, do not count.
+        """
+        path, lines, inside = None, [], 0
         while frame is not None:
             code = frame.f_code
-            if path is None and code.co_argcount:
-                path = self._paths.get(id(frame.f_locals.get(code.co_varnames[0])))
             file = self._name(code)
             if file is not None:
                 lines.append(f"{file}:{frame.f_lineno}")
+            running = self._paths.get(id(frame.f_locals.get(code.co_varnames[0]))) if code.co_argcount else None
+            if running is not None:
+                path = running if path is None else path
+                inside = len(lines)
             frame = frame.f_back
-        return path or "", tuple(reversed(lines))
+        return path or "", tuple(reversed(lines[:inside]))
 
     def _name(self, code: CodeType) -> str | None:
         if code.co_filename not in self._files:
