@@ -40,7 +40,7 @@ def versions(
     from onnxyard.cli.passport import STATUS_STYLE, moment, version_document  # noqa: PLC0415 - as above
     from onnxyard.operations import passports  # noqa: PLC0415 - as above
 
-    found = passports.versions(_open(home).unit_of_work, model)
+    found = passports.versions(open_yard(home).unit_of_work, model)
     if as_json:
         print_json({"model": model, "versions": [version_document(version, status) for version, status in found]})
         return
@@ -67,8 +67,8 @@ def show(
     from onnxyard.cli.passport import passport_document, passport_page  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.operations import passports  # noqa: PLC0415 - as above
 
-    name, number = _parse(model)
-    passport = passports.passport(_open(home).unit_of_work, name, number)
+    name, number = parse_version(model)
+    passport = passports.passport(open_yard(home).unit_of_work, name, number)
     if as_json:
         print_json(passport_document(passport))
     else:
@@ -88,12 +88,12 @@ def promote(
     from onnxyard.operations import actors  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.operations import promote as operation  # noqa: PLC0415 - as above
 
-    name, number = _parse(version)
+    name, number = parse_version(version)
     if number is None:
         raise InvalidRequestError(
             "Say which version to promote.", where=version, remedy=f"As {name}@3; see: onnxyard versions {name}"
         )
-    yard, now = _open(home), datetime.now(UTC)
+    yard, now = open_yard(home), datetime.now(UTC)
     deployment = operation.promote(
         yard.unit_of_work,
         yard.deployment_target,
@@ -117,7 +117,7 @@ def rollback(
     from onnxyard.operations import actors  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.operations import rollback as operation  # noqa: PLC0415 - as above
 
-    yard, now = _open(home), datetime.now(UTC)
+    yard, now = open_yard(home), datetime.now(UTC)
     deployment = operation.roll_back(
         yard.unit_of_work,
         yard.deployment_target,
@@ -134,7 +134,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from onnxyard.cli.endpoints import endpoint_document, endpoints_page  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.operations import status as operation  # noqa: PLC0415 - as above
 
-    found = operation.endpoints(_open(home).unit_of_work)
+    found = operation.endpoints(open_yard(home).unit_of_work)
     if as_json:
         print_json({"endpoints": [endpoint_document(endpoint) for endpoint in found]})
     elif found:
@@ -161,7 +161,7 @@ def current(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the registry's schema version, and the one this Onnxyard needs."""
     from onnxyard.registry.database import registry_revision  # noqa: PLC0415 - SQLAlchemy is an extra
 
-    revision, needed = registry_revision(_open(home).settings.database_url)
+    revision, needed = registry_revision(open_yard(home).settings.database_url)
     if as_json:
         print_json({"revision": revision, "needed": needed})
         return
@@ -170,7 +170,7 @@ def current(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out.print("Run: onnxyard db upgrade")
 
 
-def _open(home: HomeOption) -> Yard:
+def open_yard(home: HomeOption) -> Yard:
     """The installation, which must have a registry: asking about nothing shall not make one."""
     from onnxyard.bootstrap import Yard  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.settings import Settings  # noqa: PLC0415 - as above
@@ -186,7 +186,7 @@ def _open(home: HomeOption) -> Yard:
     return Yard(settings)
 
 
-def _parse(text: str) -> tuple[str, int | None]:
+def parse_version(text: str) -> tuple[str, int | None]:
     """`digits@3` as its parts; no number where there is no `@`."""
     model, at, number = text.partition("@")
     if not model or (at and not (number.isascii() and number.isdigit())):

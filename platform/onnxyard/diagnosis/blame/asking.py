@@ -52,7 +52,7 @@ def ask(
                 probe,
                 inputs,
                 model=name or (model.name if isinstance(model, Path) else "the graph"),
-                sidecar=sidecar or _noted(probe.model),
+                sidecar=sidecar or _noted(probe.model, reference.fresh),
                 progress=progress,
             )
 
@@ -86,6 +86,12 @@ def _torch(source: TorchSource, probe: Probe, inputs: Mapping[str, np.ndarray]) 
         return Hooked(source, inputs, outputs)
 
 
-def _noted(model: onnx.ModelProto) -> dict[str, object]:
-    """A sidecar made of the notes that torch's exporter leaves in a graph."""
-    return sidecar_of(model, trace_origins(model, SourceTree(())), {}, exporter="")
+def _noted(*graphs: onnx.ModelProto | None) -> dict[str, object]:
+    """A sidecar made of the notes that torch's exporter leaves: of the graph itself, else of a fresh export.
+
+    The fresh one's is good for a graph that lost its notes and is still the same; whether it is, pairing checks.
+    """
+    for graph in graphs:
+        if graph is not None and (origins := trace_origins(graph, SourceTree(()))):
+            return sidecar_of(graph, origins, {}, exporter="")
+    return {}

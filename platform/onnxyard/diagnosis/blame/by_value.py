@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from onnxyard.diagnosis.blame.probe import Probe
 
-EQUAL = 1.0 - 1e-6
-"""From this cosine on two tensors hold the same values: float32 rounding over a whole network stays above it."""
+_EQUAL = 1.0 - 0.5 * 1e-5**2
+"""From this cosine on two tensors hold the same values: with equal norms their root mean square difference is below
+1e-5, which float32's rounding over a whole network stays below."""
 _WEAK = 0.5
 _LEAST_ELEMENTS = 4
 """Smaller tensors are alike by chance."""
@@ -56,7 +57,7 @@ def by_value(reference: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarra
         probe: The graph, to know what was computed from what.
     """
     ours, theirs = _signatures(reference), _signatures(actual)
-    exact = _align(ours, theirs, EQUAL, set())
+    exact = _align(ours, theirs, _EQUAL, set())
     clean = _ancestors(probe, [pair.tensor for pair in exact])
     taken = {pair.place for pair in exact}
     weak = _align(
@@ -108,7 +109,7 @@ def _walk_back(
     while row and column:
         match = matches.get((row - 1, column - 1))
         if match is not None and best[row, column] == best[row - 1, column - 1] + match.cosine:
-            certainty = 1.0 if match.cosine >= EQUAL else match.cosine
+            certainty = 1.0 if match.cosine >= _EQUAL else match.cosine
             found.append(Pair(ours[row - 1].name, theirs[column - 1].name, match.axes, match.reshaped, certainty))
             row, column = row - 1, column - 1
         elif best[row, column] == best[row, column - 1]:
@@ -120,10 +121,10 @@ def _walk_back(
 
 def _match(one: _Signature, other: _Signature, least: float) -> _Match:
     """How alike two tensors of one size are, in the best order of axes."""
-    slack = 1e-3 if least >= EQUAL else 1.0
+    slack = 1e-5 if least >= _EQUAL else 1.0
     if abs(one.norm - other.norm) > slack * max(one.norm, other.norm):
         return _Match(0.0)
-    if slack < 1.0 and abs(one.mean - other.mean) > 1e-3 * one.norm / np.sqrt(one.value.size) + 1e-12:
+    if abs(one.mean - other.mean) > slack * max(one.norm, other.norm) / np.sqrt(one.value.size):
         return _Match(0.0)
     best = _Match(0.0)
     for axes in _orders(one.value.shape, other.value.shape):
@@ -131,7 +132,7 @@ def _match(one: _Signature, other: _Signature, least: float) -> _Match:
         cosine = float(moved.ravel() @ other.value.ravel()) / (one.norm * other.norm)
         if cosine > best.cosine:
             best = _Match(cosine, axes, reshaped=moved.shape != other.value.shape)
-        if best.cosine >= EQUAL:
+        if best.cosine >= _EQUAL:
             break
     return best
 
