@@ -25,6 +25,8 @@ from onnx import defs
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError, UserCodeError
 from onnxyard.sources.inside import Converted, Program
 from onnxyard.sources.keras import erfc
+from onnxyard.sources.keras.layers import Layers
+from onnxyard.sources.keras.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -150,13 +152,14 @@ class Keras(Program):
             raise UnsupportedModelError(
                 f"tf2onnx cannot convert the model: {_gist(error)}", where=self.place(error)
             ) from error
-        layers = {} if self._model is None else {layer.name: layer for layer in self._model._flatten_layers()}  # noqa: SLF001 - nothing public walks nested layers
+        layers = Layers(self._model)
         _refuse_unknown(model, layers)
+        settle(model)
         origins = {
             output: {"module": layer.name, "kind": f"{type(layer).__module__}.{type(layer).__qualname__}", "source": ""}
             for node in model.graph.node
             for output in node.output
-            if (layer := _layer(node.name, layers) or _layer(output, layers)) is not None
+            if (layer := layers.of(node.name) or layers.of(output)) is not None
         }
         return Converted(model, origins, [erfc.REMEDY] if applied.used else [])
 
@@ -267,12 +270,12 @@ def _renumbered(config: Any, seen: dict[int, int]) -> Any:
     }
 
 
-def _refuse_unknown(model: Any, layers: Mapping[str, Any]) -> None:
+def _refuse_unknown(model: Any, layers: Layers) -> None:
     """Tf2onnx leaves an operator that it cannot translate in the graph, under its TensorFlow name: name them all."""
     missing: dict[str, str] = {}
     for node in model.graph.node:
         if not defs.has(node.op_type, node.domain):
-            layer = _layer(node.name, layers)
+            layer = layers.of(node.name)
             missing.setdefault(f"{node.op_type}{f' (layer {layer.name!r})' if layer is not None else ''}", node.op_type)
     if missing:
         raise UnsupportedModelError(
@@ -280,14 +283,6 @@ def _refuse_unknown(model: Any, layers: Mapping[str, Any]) -> None:
             remedy="Use other operations there.",
             operators=sorted(set(missing.values())),
         )
-
-
-def _layer(name: str, layers: Mapping[str, Any]) -> Any:
-    """The innermost layer that a node's name tells of, as `sequential_1/conv2d_1/Relu`; None where it tells of none."""
-    found = None
-    for part in name.split("/")[:-1]:
-        found = layers.get(part) or layers.get(re.sub(r"_\d+$", "", part)) or found
-    return found
 
 
 def _array(value: Any) -> Any:
