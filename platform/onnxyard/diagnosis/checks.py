@@ -71,15 +71,37 @@ def check_model(model_file: Path, asked: Asked, asking: Iterable[Probe]) -> Chec
         InvalidRequestError: the graph's inputs or outputs are not called as the project says.
         ArtifactCorruptError: the file is not a model.
     """
-    graph = read_graph(model_file)  # its IR version is proven by loading it in ONNX Runtime below
-    _check_valid(model_file)
-    if asked.opset is not None and graph.opset != asked.opset:
-        raise UnsupportedModelError(
-            f"The graph has opset {graph.opset} instead of {asked.opset}.", where=str(model_file.name)
-        )
+    graph = check_file(model_file, asked.opset)
     _check_names("inputs", [spec.name for spec in graph.signature.inputs], list(asked.inputs), ordered=False)
     _check_names("outputs", [spec.name for spec in graph.signature.outputs], list(asked.outputs), ordered=True)
     _check_free_axes(graph, asked)
+    return measure(model_file, graph, asking)
+
+
+def check_file(model_file: Path, opset: int | None) -> Graph:
+    """Check what the file says of itself: valid ONNX, shapes inferred throughout, of the opset that was asked for.
+
+    Raises:
+        UnsupportedModelError: it is not.
+        ArtifactCorruptError: the file is not a model.
+    """
+    graph = read_graph(model_file)  # its IR version is proven by loading it in ONNX Runtime
+    try:
+        onnx.checker.check_model(str(model_file), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        lines = str(error).strip().splitlines() or ["no reason given"]
+        raise UnsupportedModelError(f"The graph is not valid ONNX: {lines[0]}", where=model_file.name) from error
+    if opset is not None and graph.opset != opset:
+        raise UnsupportedModelError(f"The graph has opset {graph.opset} instead of {opset}.", where=model_file.name)
+    return graph
+
+
+def measure(model_file: Path, graph: Graph, asking: Iterable[Probe]) -> CheckedModel:
+    """Load the file in ONNX Runtime and compare its answers with the source's.
+
+    Raises:
+        UnsupportedModelError: it cannot be loaded, fails on a probe, or answers in another shape.
+    """
     model = OnnxRuntime.load(model_file, provider="CPUExecutionProvider", threads=1)
     checked = CheckedModel(graph, max_error=0.0, relative_error=0.0, tolerance=PARITY)
     for probe in asking:
@@ -118,14 +140,6 @@ def _tolerance(graph: Graph, expected: Mapping[str, np.ndarray]) -> float:
         elif values.dtype == BFLOAT16:
             narrow.append(_NARROW["bf16"])
     return max(PARITY, _STEPS * max(narrow, default=0.0))
-
-
-def _check_valid(model_file: Path) -> None:
-    try:
-        onnx.checker.check_model(str(model_file), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        lines = str(error).strip().splitlines() or ["no reason given"]
-        raise UnsupportedModelError(f"The graph is not valid ONNX: {lines[0]}", where=model_file.name) from error
 
 
 def _check_names(what: str, have: list[str], want: Sequence[str], *, ordered: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from onnxyard.errors import InvalidRequestError, UserCodeError
+from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 from onnxyard.sources.axes import dynamic_axes, other_lengths
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def probes(asked: Asked, expected: Tensors, reference: Run | None = None) -> tup
     Raises:
         InvalidRequestError: the source itself runs at no other length of an axis that is declared dynamic.
     """
-    whole = Probe("a batch of all golden rows", asked.inputs, expected, _largest(expected))
+    whole = Probe("a batch of all golden rows", asked.inputs, expected, largest_values(expected))
     return (whole, *_single_rows(asked.inputs, expected, reference), *_other_lengths(asked, reference))
 
 
@@ -64,10 +64,18 @@ def _single_rows(inputs: Tensors, expected: Tensors, reference: Run | None) -> l
     for row in np.unique(np.linspace(0, rows - 1, min(rows, SINGLE_ROWS)).round().astype(int)):
         single = {name: values[row : row + 1] for name, values in inputs.items()}
         answer = {name: values[row : row + 1] for name, values in expected.items()}
-        singles.append((single, answer if reference is None else reference(single)))
-    sizes = [_largest(answer) for _, answer in singles]
+        singles.append((single, answer if reference is None else _answer(reference, single) or answer))
+    sizes = [largest_values(answer) for _, answer in singles]
     largest = {name: max(size[name] for size in sizes) for name in expected}
     return [Probe("a batch of one row", single, answer, largest) for single, answer in singles]
+
+
+def _answer(reference: Run, single: Tensors) -> dict[str, np.ndarray] | None:
+    """What the source says of one row; None where it takes no single row: the graph must, and is asked all the same."""
+    try:
+        return reference(single)
+    except (InvalidRequestError, UnsupportedModelError):
+        return None
 
 
 def _other_lengths(asked: Asked, reference: Run | None) -> Iterator[Probe]:
@@ -78,10 +86,10 @@ def _other_lengths(asked: Asked, reference: Run | None) -> Iterator[Probe]:
         for length, inputs in other_lengths(asked, axis):
             try:
                 answer = reference(inputs)
-            except UserCodeError as error:
+            except (InvalidRequestError, UnsupportedModelError) as error:
                 reason = error.detail
                 continue
-            yield Probe(f"length {length} of the axis {axis!r}", inputs, answer, _largest(answer))
+            yield Probe(f"length {length} of the axis {axis!r}", inputs, answer, largest_values(answer))
             break
         else:
             raise InvalidRequestError(
@@ -91,7 +99,8 @@ def _other_lengths(asked: Asked, reference: Run | None) -> Iterator[Probe]:
             )
 
 
-def _largest(outputs: Tensors) -> dict[str, float]:
+def largest_values(outputs: Tensors) -> dict[str, float]:
+    """The largest finite size in each output; 0 for what has none, as text."""
     return {name: _largest_value(values) for name, values in outputs.items()}
 
 

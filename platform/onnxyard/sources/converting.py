@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import onnx
 from onnx import helper, version_converter
 
 from onnxyard.errors import UnsupportedModelError
 
 CONVERTER = f"onnx version converter {onnx.__version__}"
+_NEW = re.compile(r"No Previous Version of (?P<operator>\w+) exists")
+_CHANGED = re.compile(r"No Adapter From Version \$(?P<version>\d+) for (?P<operator>\w+)")
 _LARGEST = (1 << 31) - (1 << 24)
 """The converter takes serialized bytes, and a protobuf message ends at 2 GiB."""
 
@@ -41,6 +45,10 @@ def _opset(model: onnx.ModelProto) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """The converter's assertion, without the path in its own sources."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rpartition("adapt: ")[2].rpartition("adapter_lookup: ")[2]
+    """What the converter says, without the path in its own sources."""
+    said = str(error).strip() or type(error).__name__
+    if match := _NEW.search(said):
+        return f"{match['operator']} is newer than that."
+    if match := _CHANGED.search(said):
+        return f"{match['operator']} changed in opset {match['version']}, and it knows no way back."
+    return said.splitlines()[0].rpartition("adapt: ")[2].rpartition("adapter_lookup: ")[2]

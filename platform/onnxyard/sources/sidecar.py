@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FOREIGN = ("pkg.", "namespace")
 """Keys under which torch and onnxscript leave notes: stack traces with this machine's folders among them."""
+SIDECAR_FILE = "sidecar.json"
+"""Its name in every folder that holds one."""
 MODULE_KEY = "onnxyard.module"
 SOURCE_KEY = "onnxyard.source"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnxyard.lifecycle.handover import DevelopResult
@@ -29,6 +29,12 @@ class ExportRequest:
     fitted: Path
     golden_set: Path
     processing: Path | None
+
+    def at(self, opset: int) -> ExportRequest:
+        """The same request as if the project file stated this opset."""
+        stated = self.project.file.export.model_copy(update={"opset": opset})
+        file = self.project.file.model_copy(update={"export": stated})
+        return replace(self, project=replace(self.project, file=file))
 
     def key(self) -> str:
         """Depends on the weights, the golden set, the code, the [export] section and the targets' ceilings.

@@ -10,6 +10,7 @@ from onnxyard.lifecycle.digest import canonical_json
 from onnxyard.lifecycle.handover import ExportResult
 from onnxyard.project.translations import translations_of
 from onnxyard.sources.by_name import source_of
+from onnxyard.sources.sidecar import SIDECAR_FILE
 from onnxyard.sources.source import Asked
 from onnxyard.stages.export.ceilings import check_fits, fitting_opset, highest_ir_version
 from onnxyard.tensors.files import read_tensors, write_bytes
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from onnxyard.project.protocols import Report
     from onnxyard.stages.export.request import ExportRequest
-
-SIDECAR_FILE = "sidecar.json"
 
 
 def run(request: ExportRequest, workspace: Path, report: Report | None = None) -> ExportResult:  # noqa: ARG001 - a stage's shape

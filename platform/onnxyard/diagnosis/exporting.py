@@ -1,0 +1,136 @@
+"""Export outside a project: a bare torch module, or a finished file at another opset. Proven like any export."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import onnx
+
+from onnxyard.diagnosis.checks import check_file, measure
+from onnxyard.diagnosis.probes import Probe, largest_values
+from onnxyard.diagnosis.proving import Proven, empty, prove
+from onnxyard.errors import UnsupportedModelError
+from onnxyard.lifecycle.digest import canonical_json
+from onnxyard.runtimes.graph import Graph, read_graph
+from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.sources.admission.admitting import admit
+from onnxyard.sources.admission.domains import EXTENSIONS
+from onnxyard.sources.admission.opening import Opener, made_up
+from onnxyard.sources.converting import CONVERTER, convert
+from onnxyard.sources.saving import save_model
+from onnxyard.sources.sidecar import SIDECAR_FILE, sidecar
+from onnxyard.sources.source import MODEL_FILE, Asked, Exported
+from onnxyard.tensors.files import write_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    import numpy as np
+    import torch
+
+
+def export_module(
+    module: torch.nn.Module,
+    example: Mapping[str, np.ndarray | torch.Tensor],
+    folder: Path,
+    *,
+    outputs: Sequence[str] | None = None,
+    opset: int | None = None,
+    axes: Mapping[str, tuple[int | str, ...]] | None = None,
+    translations: Mapping[str, Callable[..., Any]] | None = None,
+) -> Proven:
+    """Export a torch module and prove that the graph does what the module does.
+
+        export_module(model, {"tokens": torch.zeros(2, 16, dtype=torch.int64)}, Path("model-onnx"), opset=17)
+
+    Args:
+        module: Its `forward` takes the example's tensors by name. Exported in eval mode; left as it was.
+        example: At least two rows of each input, the batch first. It is also what the graph is compared on.
+        folder: Holds `model.onnx`, its data and `sidecar.json` afterwards; what it held before is gone.
+        outputs: The outputs' names; by default a dict's or dataclass's own ones, else `output`, or `output_0` and on.
+        opset: Exactly this one, 7 to 27; 20 by default.
+        axes: Per input: the name of each dynamic axis, or the length of a fixed one; by default the batch is dynamic.
+        translations: Onnxscript functions by operator, as `mylib::frobnicate`.
+
+    Raises:
+        UnsupportedModelError: no way leads to such a graph; names operator, module, source line and remedy.
+        InvalidRequestError: the example is not what the module takes.
+        UserCodeError: `forward` raised.
+    """
+    from onnxyard.sources.torch.module import NamelessModule  # noqa: PLC0415 - the `torch` extra
+
+    with NamelessModule(module, example, outputs) as bare:
+        asked = Asked(bare.inputs, bare.outputs, opset, axes or {}, translations or {})
+        reference = bare.reference
+        proven = prove(bare.ways(asked), folder, asked, reference(asked.inputs), reference=reference)
+    write_bytes(folder / SIDECAR_FILE, canonical_json(proven.exported.sidecar))
+    return proven
+
+
+def export_file(model_file: Path, folder: Path, *, opset: int | None = None) -> Proven:
+    """A finished file as it is, or converted to another opset and compared with itself on made-up inputs.
+
+    Args:
+        model_file: The ONNX file; opened in a disposable child before it is opened here.
+        folder: Holds `model.onnx`, its data and `sidecar.json` afterwards; what it held before is gone.
+        opset: The default domain's; None takes what the file has.
+
+    Raises:
+        UnsupportedModelError: the file may not be opened, there is no way to the opset, or what came out differs.
+        ArtifactCorruptError: the file is not a model.
+        NotFoundError: there is no such file.
+    """
+    admitted = admit(model_file)
+    original = read_graph(model_file)
+    copy = empty(folder) / MODEL_FILE
+    exporter = "finished file"
+    remedies: tuple[str, ...] = ()
+    if opset in {None, original.opset}:
+        shutil.copyfile(model_file, copy)
+        for name in admitted.data_files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(model_file.parent / name, folder / name)
+    else:
+        save_model(convert(onnx.load(model_file), opset), copy)
+        exporter = CONVERTER
+        remedies = (f"Converted from opset {original.opset} to {opset}.",)
+    graph = check_file(copy, opset)
+    if graph.signature != original.signature:
+        raise UnsupportedModelError(f"The converted graph has another signature: {graph.signature}.")
+    checked = measure(copy, graph, list(_asking_itself(model_file, original)))
+    if not checked.holds:
+        raise UnsupportedModelError(
+            f"The converted graph differs from the file by {checked.relative_error:.2g} of the largest value of "
+            f"{checked.where!r}.",
+            remedy="Export from the framework at this opset instead.",
+        )
+    document = sidecar(onnx.load(copy, load_external_data=False), {}, {}, exporter=exporter)
+    write_bytes(folder / SIDECAR_FILE, canonical_json(document))
+    return Proven(Exported(exporter, document, remedies), checked, ())
+
+
+def _asking_itself(model_file: Path, graph: Graph) -> Iterator[Probe]:
+    """Two lengths of the free axes that the file itself takes, and what it answers."""
+    model = OnnxRuntime.load(model_file, provider="CPUExecutionProvider", threads=1)
+    session = Opener(model_file, extensions=EXTENSIONS in graph.opsets).open()
+    found = 0
+    for inputs in made_up(session, seed=0):
+        try:
+            answer = model.run(inputs)
+        except UnsupportedModelError:  # not a length that it takes
+            continue
+        yield Probe(
+            f"made-up inputs of {len(next(iter(inputs.values()), ()))} rows", inputs, answer, largest_values(answer)
+        )
+        found += 1
+        if found == 2:
+            return
+    if not found:
+        raise UnsupportedModelError(
+            "The model takes none of the inputs that can be made up, so nothing proves the result.",
+            where=str(model_file),
+            remedy="Put the file into a project with data: [project] onnx.",
+        )
