@@ -55,7 +55,12 @@ def blockers(subject: Subject, failure: UnsupportedModelError, folder: Path) -> 
 
 def _outputs(subject: Subject) -> Iterator[Finding]:
     """Outputs of types that a graph cannot give."""
-    for name, array in subject.expected.items():
+    try:
+        outputs = subject.expected
+    except UnsupportedModelError as error:
+        yield UNSUPPORTED_OUTPUT.found(error.detail, source=_last_line(subject), remedy=error.remedy)
+        return
+    for name, array in outputs.items():
         if np.iscomplexobj(array):
             yield UNSUPPORTED_OUTPUT.found(
                 f"The output {name!r} is complex ({array.dtype}).", source=_last_line(subject)

@@ -39,15 +39,15 @@ def development(subject: Subject) -> Iterator[Finding]:
             f"{' and '.join(steps)} {'travels' if len(steps) == 1 else 'travel'} with the version as Python.",
             source=str(project.project.file.project.processing),
         )
-    yield from _golden(project, processing, subject)
+    yield from _golden(project, processing)
     if subject.torch is not None and project.project.functions().has("train"):
         yield from _training(project, processing)
 
 
-def _golden(project: Development, processing: Processing, subject: Subject) -> Iterator[Finding]:
+def _golden(project: Development, processing: Processing) -> Iterator[Finding]:
     """The golden set's inputs are what preprocess makes of its raw rows today."""
     made = processing.before(read_tensors(project.golden_set / "raw"))
-    apart = compare(dict(subject.asked.inputs), made)
+    apart = compare(read_tensors(project.golden_set / "inputs"), made)
     if apart.max_abs > 0:
         yield PROCESSING_SKEW.found(
             f"preprocess gives other inputs from the same raw rows than when the golden set was made: {apart.where!r} "

@@ -72,39 +72,53 @@ class Subject:
 
     @cached_property
     def expected(self) -> Mapping[str, np.ndarray]:
-        """The model's outputs for the example: the golden set's, or its own.
+        """The model's outputs for the example.
 
         Raises:
             UserCodeError: `forward` raised, or gave something else than the outputs that were named.
             UnsupportedModelError: an output is no tensor that a graph can give.
         """
-        if self.development is not None:
-            return read_tensors(self.development.golden_set / "outputs")
         return self.reference.run(self.asked.inputs)
 
     @classmethod
-    def of_project(cls, project: Project, *, fitted: Path, golden_set: Path, processing: Path | None = None) -> Subject:
-        """A developed project.
+    def of_project(
+        cls,
+        project: Project,
+        *,
+        fitted: Path,
+        golden_set: Path,
+        processing: Path | None = None,
+        opset: int | None = None,
+        ir_version: int | None = None,
+    ) -> Subject:
+        """A developed project; its model itself, without the steps that its file puts around it.
 
         Args:
             project: The loaded project.
             fitted: Folder of its fitted model.
             golden_set: Folder of its golden set.
             processing: Folder with its pre- and postprocessing, or None.
+            opset: The opset that is asked for; the project's own by default.
+            ir_version: The highest IR version that every target loads; None sets no limit.
 
         Raises:
             ArtifactCorruptError: a folder does not hold what develop wrote.
             UserCodeError: the project's own code failed.
         """
+        from onnxyard.sources.processed import Processed  # noqa: PLC0415 - brings ONNX Runtime
+
         source = source_of(project)
-        reference = source.load(project, fitted)
         asked = Asked(
             inputs=read_tensors(golden_set / "inputs"),
-            outputs=project.file.project.outputs,
-            opset=project.opset,
+            outputs=tuple(read_tensors(golden_set / "outputs")),
+            opset=project.opset if opset is None else opset,
             axes=project.file.project.axes,
             translations=translations_of(project),
+            ir_version=ir_version,
         )
+        if isinstance(source, Processed):
+            asked, source = source.model_asked(project, asked), source.inner
+        reference = source.load(project, fitted)
         return cls(
             asked,
             reference,

@@ -13,7 +13,8 @@ from onnxyard.diagnosis.codes import BAKED_AXIS, CUSTOM_OPERATOR, DATA_DEPENDENT
 from onnxyard.diagnosis.doctor import trials
 from onnxyard.diagnosis.doctor.torch.walk import Frames
 from onnxyard.errors import UnsupportedModelError
-from onnxyard.sources.torch.dynamo import capture
+from onnxyard.sources.torch.catalogue import catalogue, translation_table
+from onnxyard.sources.torch.dynamo import OPSETS, capture
 from onnxyard.sources.torch.unsupported import missing
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 _DECISIONS = frozenset({"__bool__", "__int__", "__float__", "__index__", "item"})
 """Calls by which one number leaves a tensor, so that the number can be put in the call's place."""
-_STANDARD = frozenset({"aten", "prims", "torchvision"})
-"""Namespaces of operators that come with torch."""
 
 
 def obstacles(subject: Subject, reference: TorchReference) -> Iterator[Finding]:
@@ -51,10 +50,14 @@ def obstacles(subject: Subject, reference: TorchReference) -> Iterator[Finding]:
                 found += _followed(subject, reference, other)[0]
     yield from found
     if program is not None:
-        for gap in missing(program, reference.source, asked.translations):
-            code = UNSUPPORTED_OPERATOR if gap.operator.partition("::")[0] in _STANDARD else CUSTOM_OPERATOR
+        opset = max(asked.opset or OPSETS.start, OPSETS.start)  # below, the one of OPSETS.start is converted
+        table = translation_table(asked.translations, opset=opset, entries=catalogue())
+        for gap in missing(program, reference.source, table, opset=opset):
+            code = CUSTOM_OPERATOR if gap.custom else UNSUPPORTED_OPERATOR
             yield code.found(
-                f"The operator {gap.operator} has no ONNX translation.", module=gap.module, source=gap.source
+                f"The operator {gap.operator} cannot be translated: {gap.reason}.",
+                module=gap.module,
+                source=gap.source,
             )
 
 
