@@ -25,8 +25,8 @@ from onnxyard.project.translations import translations_of
 from onnxyard.settings import PROJECT_FILE, Settings, find_project
 from onnxyard.sources.admission.admitting import admit
 from onnxyard.sources.by_name import source_of
-from onnxyard.sources.source import MODEL_FILE
 from onnxyard.sources.sidecar import SIDECAR_FILE
+from onnxyard.sources.source import MODEL_FILE
 from onnxyard.stages.kept import KeptResults
 from onnxyard.tensors.files import read_tensors
 

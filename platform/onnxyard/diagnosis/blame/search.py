@@ -118,9 +118,10 @@ def _pairings(
     progress: Callable[[str], None],
 ) -> Iterator[Pairing]:
     """Ways to pair, the surest first; the later ones are made only when they are needed."""
-    known = pairing(Method.IDENTITY, by_identity(reference.places, probe, sidecar), reference, probe)
-    if known.coverage >= _ENOUGH:
-        yield known
+    if identical := by_identity(reference.places, probe, sidecar):
+        known = pairing(Method.IDENTITY, identical, reference, probe)
+        if known.coverage >= _ENOUGH:
+            yield known
     if named := by_name(reference.places, probe):
         yield pairing(Method.NAMES, named, reference, probe)
     progress("pairing tensors by value")
