@@ -101,6 +101,6 @@ def _matrix(source: Path, opsets: str, home: Path | None, *, as_json: bool) -> N
     if as_json:
         print_json({"model": work.name, "rows": [row.document() for row in rows]})
     else:
-        out.print(as_table(rows))
+        out.print(as_table(rows, width=out.width))
     if not any(row.written for row in rows):
         raise typer.Exit(NOTHING_HOLDS)

@@ -16,6 +16,7 @@ from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 
 _RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
 _HIGHEST = 1000
+_NUMBERS_WIDTH, _LEAST_NOTES = 62, 18
 _VERSION = re.compile(r" \d+(\.\d+)+")
 
 
@@ -74,8 +75,8 @@ def matrix(work: Work, opsets: Iterable[int]) -> Iterator[Row]:
                 yield Row(opset, written, " ".join(written.remedies))
 
 
-def as_table(rows: Iterable[Row]) -> Table:
-    """For people: one line per opset; the notes end where the line does, `--json` has the whole of them."""
+def as_table(rows: Iterable[Row], *, width: int) -> Table:
+    """For people: one line per opset in a terminal of this width; the notes are cut there, `--json` has all of them."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("opset", "IR"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -83,13 +84,15 @@ def as_table(rows: Iterable[Row]) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("max error", "nodes", "ONNX Runtime"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("notes", no_wrap=True, overflow="ellipsis")
+    table.add_column("notes", no_wrap=True)
+    room = max(_LEAST_NOTES, width - _NUMBERS_WIDTH)
     for row in rows:
+        notes = escape(row.notes if len(row.notes) <= room else f"{row.notes[: room - 1]}…")
         if (one := row.written) is None:
-            table.add_row(str(row.opset), "", "", "[red]no[/]", "", "", "", escape(row.notes))
+            table.add_row(str(row.opset), "", "", "[red]no[/]", "", "", "", notes)
             continue
         release = "none known" if one.release is None else f"{one.release.name}+"
         numbers = f"{one.max_error:.1e}", str(one.graph.nodes), release
         exporter = _VERSION.sub("", one.exporter).replace("torch.onnx ", "").replace("onnx version ", "")
-        table.add_row(str(row.opset), str(one.graph.ir_version), exporter, "[green]yes[/]", *numbers, escape(row.notes))
+        table.add_row(str(row.opset), str(one.graph.ir_version), exporter, "[green]yes[/]", *numbers, notes)
     return table

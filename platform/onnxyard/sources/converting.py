@@ -31,7 +31,7 @@ def convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         converted = version_converter.convert_version(model, opset)
     except (RuntimeError, ValueError, version_converter.ConvertError) as error:
         raise UnsupportedModelError(
-            f"ONNX's version converter has no way from opset {_opset(model)} to {opset}: {_reason(error)}",
+            f"No way from opset {_opset(model)} to {opset} by ONNX's version converter: {_reason(error)}",
             remedy="Export from the framework at this opset, or take the nearest one that works.",
         ) from error
     if (given := _opset(converted)) != opset:

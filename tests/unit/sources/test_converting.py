@@ -1,0 +1,50 @@
+"""Conversion between opsets: what cannot be is said in words, and nothing unchanged is passed off as converted."""
+
+import onnx
+import pytest
+from onnx import helper
+
+import graphs
+from onnxyard.errors import UnsupportedModelError
+from onnxyard.sources import converting
+from onnxyard.sources.converting import convert
+
+
+def relu(tmp_path, *, opset, operator="Relu"):
+    file = graphs.write(
+        tmp_path / "model.onnx",
+        [helper.make_node(operator, ["features"], ["scores"])],
+        [graphs.tensor("features", graphs.FLOAT, ["batch", 4])],
+        [graphs.tensor("scores", graphs.FLOAT, ["batch", 4])],
+        opset=opset,
+    )
+    return onnx.load(file)
+
+
+@pytest.mark.parametrize("opset", [14, 17, 22])
+def test_the_opset_is_reached_with_an_ir_version_of_its_time(tmp_path, opset):
+    converted = convert(relu(tmp_path, opset=20), opset)
+    assert converted.opset_import[0].version == opset
+    assert converted.ir_version <= helper.find_min_ir_version_for(list(converted.opset_import))
+
+
+def test_an_operator_without_a_way_back_is_named(tmp_path):
+    with pytest.raises(UnsupportedModelError, match=r"from opset 20 to 13 .* Relu changed in opset 14"):
+        convert(relu(tmp_path, opset=20), 13)
+
+
+def test_an_operator_that_did_not_exist_is_named(tmp_path):
+    with pytest.raises(UnsupportedModelError, match=r"from opset 20 to 17 .* Gelu"):
+        convert(relu(tmp_path, opset=20, operator="Gelu"), 17)
+
+
+def test_a_converter_that_returns_the_graph_unchanged_is_caught(tmp_path, monkeypatch):
+    monkeypatch.setattr(converting.version_converter, "convert_version", lambda model, _opset: model)
+    with pytest.raises(UnsupportedModelError, match="gave opset 20 instead of 17"):
+        convert(relu(tmp_path, opset=20), 17)
+
+
+def test_weights_beside_the_file_are_too_large_for_it(tmp_path):
+    file, _ = graphs.linear(tmp_path / "model.onnx", external=True)
+    with pytest.raises(UnsupportedModelError, match="too large"):
+        convert(onnx.load(file, load_external_data=False), 17)
