@@ -234,9 +234,8 @@ class TwoBranches(nn.Module):
     def forward(self, x):
         if x.sum() > 0:  # here: first branch
             x = x * 2
-        else:
-            if x.max() > 0.5:  # here: hidden branch
-                x = x - 1
+        elif x.max() > 0.5:  # here: hidden branch
+            x = x - 1
         if (x > 100).any():  # here: second branch
             x = x - 1
         return x

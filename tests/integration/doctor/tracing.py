@@ -1,4 +1,4 @@
-"""A graph traced by torch's legacy exporter, which freezes whatever Python does: quick, and a fault is easily planted."""
+"""Graphs to plant faults in: traced by torch's legacy exporter, which is quick and freezes whatever Python does."""
 
 from pathlib import Path
 
@@ -15,12 +15,16 @@ HERE = Path(__file__).parent
 _LINES = (HERE / "planted.py").read_text().splitlines()
 
 
+def untouched(model):
+    """Plants nothing."""
+
+
 def line(mark):
     """`planted.py:LINE` of the line that says `# here: MARK`."""
     return f"planted.py:{next(at for at, text in enumerate(_LINES, 1) if text.endswith(f'# here: {mark}'))}"
 
 
-def findings(folder, module, example, *, change=lambda model: None, opset=17, **asked):
+def findings(folder, module, example, *, change=untouched, opset=17, **asked):
     """What the doctor finds in the traced graph after `change` was made to it."""
     subject = Subject.of_module(module, example, opset=opset, **{"roots": (HERE,), **asked})
     with traced(subject.torch.module, subject.asked, asked.get("traced", opset), subject.torch.source) as (_, trace):
@@ -40,7 +44,7 @@ def spots(found, code):
     return [(finding.module, finding.source) for finding in found if finding.code == code]
 
 
-def findings_of_export(folder, module, example, *, change=lambda model: None, **asked):
+def findings_of_export(folder, module, example, *, change=untouched, **asked):
     """The same for what torch's newer exporter gives, which notes where every tensor came from."""
     subject = Subject.of_module(module, example, **{"roots": (HERE,), **asked})
     exported = next(iter(subject.ways(subject.asked))).make(folder / "model.onnx")

@@ -36,7 +36,7 @@ def blockers(subject: Subject, failure: UnsupportedModelError, folder: Path) -> 
         failure: What proving said.
         folder: Scratch for further attempts; it does not exist afterwards.
     """
-    found = [*_outputs(subject), *_inside(subject)]
+    found = [*unsupported_outputs(subject), *_inside(subject)]
     if not found:
         found += _opset(subject, folder)
     yield from found
@@ -53,7 +53,7 @@ def blockers(subject: Subject, failure: UnsupportedModelError, folder: Path) -> 
             yield from live_layers(subject)
 
 
-def _outputs(subject: Subject) -> Iterator[Finding]:
+def unsupported_outputs(subject: Subject) -> Iterator[Finding]:
     """Outputs of types that a graph cannot give."""
     try:
         outputs = subject.expected

@@ -7,23 +7,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from onnxyard.diagnosis.codes import CODES
-from onnxyard.diagnosis.doctor.blocked import blockers
+from onnxyard.diagnosis.doctor.blocked import blockers, unsupported_outputs
 from onnxyard.diagnosis.doctor.case import Case
 from onnxyard.diagnosis.doctor.development import development
 from onnxyard.diagnosis.doctor.probes.all import PROBES
+from onnxyard.diagnosis.gravity import exit_code, in_order
 from onnxyard.diagnosis.proving import Proven, prove
 from onnxyard.errors import UnsupportedModelError
-from onnxyard.lifecycle.finding import Finding, Severity
+from onnxyard.lifecycle.finding import Finding
 from onnxyard.sources.source import MODEL_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from onnxyard.diagnosis.doctor.subject import Subject
     from onnxyard.sources.source import Exported
-
-_GRAVITY = {Severity.BLOCKED: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +63,8 @@ def examine(subject: Subject, folder: Path | None = None) -> Examination:
 
 def _proven(subject: Subject, folder: Path) -> Proven | UnsupportedModelError:
     """The proof, or why there is none. What comes next is not raised in this error's context: refusals read that."""
+    for finding in unsupported_outputs(subject):
+        return UnsupportedModelError(finding.what)  # looked at before anything is exported
     try:
         return prove(
             subject.ways(subject.asked), folder, subject.asked, subject.expected, reference=subject.reference.run
@@ -88,16 +86,3 @@ def look(subject: Subject, exported: Exported, model_file: Path) -> tuple[Findin
     """
     case = Case(subject, exported, model_file)
     return in_order(finding for probe in PROBES for finding in probe(case))
-
-
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The gravest first, each place once per code."""
-    known = {(finding.code, finding.module, finding.source, finding.node): finding for finding in findings}
-    codes = list(CODES)
-    return tuple(sorted(known.values(), key=lambda finding: (_GRAVITY[finding.severity], codes.index(finding.code))))
-
-
-def exit_code(findings: Iterable[Finding]) -> int:
-    """0 clean (notes do not count), 1 works with findings, 7 blocked."""
-    severities = {finding.severity for finding in findings}
-    return 7 if Severity.BLOCKED in severities else 1 if Severity.WARNING in severities else 0

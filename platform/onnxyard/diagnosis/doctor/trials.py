@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -108,10 +108,10 @@ def few_rows(asked: Asked, count: int) -> dict[str, np.ndarray]:
     return {name: array[:count] for name, array in asked.inputs.items()}
 
 
-def with_axis(asked: Asked, name: str, at: int, length: int) -> dict[str, np.ndarray]:
-    """Two rows of the example with one axis of one input at another length."""
+def with_axis(asked: Asked, names: Iterable[str], at: int, length: int) -> dict[str, np.ndarray]:
+    """Two rows of the example with one axis of some inputs at another length."""
     rows = few_rows(asked, 2)
-    return {**rows, name: _taken(rows[name], at, length)}
+    return {**rows, **{name: _taken(rows[name], at, length) for name in names}}
 
 
 def _is_batch(axis: str, named: Mapping[str, tuple[int | str, ...]]) -> bool:

@@ -74,9 +74,9 @@ def walk(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], source: So
     return Walk(tuple(functions.calls), frozenset(types.floats))
 
 
-class _Types(TorchDispatchMode):
+class _Types(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives this class no types
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.floats: set[torch.dtype] = set()
 
     def __torch_dispatch__(
