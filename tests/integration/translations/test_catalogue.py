@@ -1,0 +1,139 @@
+"""Every entry of the catalogue answers as torch does, within the error it claims."""
+
+from __future__ import annotations
+
+import warnings
+from pkgutil import iter_modules
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+from trials import TRIALS
+
+from onnxyard.sources.torch import translations
+from onnxyard.sources.torch.catalogue import catalogue, translation_table
+from onnxyard.sources.torch.dynamo import quiet
+
+ENTRIES = {one.entry: one for one in TRIALS}
+
+
+class Tried(nn.Module):
+    def __init__(self, forward):
+        super().__init__()
+        self.tried = forward
+
+    def forward(self, x):
+        return tuple(self.tried(x))
+
+
+def entry_of(name):
+    module = __import__(f"{translations.__name__}.{name}", fromlist=["TRANSLATION"])
+    return module.TRANSLATION
+
+
+def export(forward, batch, *, opset=20, entries=None, axes=(0,)):
+    """A session of the module with a free batch, translated by these entries (all of the catalogue by default)."""
+    table = translation_table({}, opset=opset, entries=catalogue() if entries is None else entries)
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about operators in beta and about export
+        program = torch.onnx.export(
+            Tried(forward).eval(),
+            (torch.from_numpy(batch),),
+            dynamic_shapes={"x": {axis: torch.export.Dim.DYNAMIC for axis in axes}},
+            opset_version=opset,
+            custom_translation_table=table or None,
+            verbose=False,
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(program.model_proto.SerializeToString(), options, ["CPUExecutionProvider"])
+
+
+def errors(session, forward, batch):
+    """Each output's largest difference, relative to its largest finite value; infinite where they cannot be compared."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        expected = [one.numpy() for one in forward(torch.from_numpy(batch))]
+    actual = session.run(None, {session.get_inputs()[0].name: batch})
+    return [error(*pair) for pair in zip(expected, actual, strict=True)]
+
+
+def error(expected, actual):
+    if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
+        return np.inf
+    wanted, got = expected.astype(np.float64), actual.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.where((wanted == got) | (np.isnan(wanted) & np.isnan(got)), 0.0, np.abs(wanted - got))
+    size = np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0)
+    return float(np.nan_to_num(difference.max(initial=0.0), nan=np.inf) / max(size, 1e-30))
+
+
+def test_every_entry_is_tried():
+    assert {found.name for found in iter_modules(translations.__path__)} == set(ENTRIES)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_answers_as_torch_does_at_any_batch(name):
+    trial, entry = ENTRIES[name], entry_of(name)
+    session = export(trial.forward, trial.batch(2, seed=1))
+    for batch in (trial.batch(2, seed=2), trial.batch(5, seed=3), trial.batch(1, seed=4)[:1]):
+        measured = errors(session, trial.forward, batch)
+        assert max(measured) <= entry.max_error, measured
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opset", [18, 23, 26])
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_holds_at_older_and_newer_opsets(name, opset):
+    trial, entry = ENTRIES[name], entry_of(name)
+    session = export(trial.forward, trial.batch(2, seed=1), opset=opset)
+    measured = errors(session, trial.forward, trial.batch(3, seed=2))
+    assert max(measured) <= entry.max_error, measured
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENTRIES)
+def test_without_its_entry_torch_refuses_or_answers_wrongly(name):
+    """An entry that torch has caught up with has no reason to be here any more."""
+    trial, entry = ENTRIES[name], entry_of(name)
+    try:
+        session = export(trial.forward, trial.batch(2, seed=1), entries=[])
+    except torch.onnx.errors.OnnxExporterError:
+        return
+    assert entry.silent
+    assert max(errors(session, trial.forward, trial.batch(2, seed=1))) > 1e-4
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    mode=st.sampled_from(["bilinear", "bicubic"]),
+    align=st.booleans(),
+)
+@example(height=9, width=16, size=(5, 6), mode="bilinear", align=False)
+@example(height=1, width=40, size=(40, 1), mode="bicubic", align=True)
+def test_antialiased_resize_at_any_size(height, width, size, mode, align):
+    def forward(x):
+        return [functional.interpolate(x, size=size, mode=mode, align_corners=align, antialias=True)]
+
+    batch = np.random.default_rng(0).normal(size=(2, 2, height, width)).astype(np.float32)
+    assert errors(export(forward, batch), forward, batch)[0] <= entry_of("antialiased_resize").max_error
+
+
+def test_antialiased_resize_of_a_dynamic_image():
+    def forward(x):
+        return [functional.interpolate(x, scale_factor=0.5, mode="bicubic", antialias=True)]
+
+    random = np.random.default_rng(0)
+    session = export(forward, random.normal(size=(2, 2, 9, 16)).astype(np.float32), axes=(0, 2, 3))
+    for shape in ((1, 2, 9, 16), (3, 2, 31, 7)):
+        batch = random.normal(size=shape).astype(np.float32)
+        assert errors(session, forward, batch)[0] <= entry_of("antialiased_resize").max_error
