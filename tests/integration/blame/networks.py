@@ -93,19 +93,21 @@ class Antialiased(nn.Module):
         self.out = nn.Conv2d(4, 2, 1)
 
     def forward(self, image):
-        small = self.stem(image)
-        small = nn.functional.interpolate(small, scale_factor=0.5, mode="bicubic", antialias=True)  # aa: shrink
-        return self.out(small)
+        large = self.stem(image)
+        large = nn.functional.interpolate(  # aa: grow
+            large, scale_factor=2.0, mode="bilinear", align_corners=True, antialias=True
+        )
+        return self.out(large)
 
 
-class Frozen(nn.Module):
+class Undefined(nn.Module):
     """NaN by itself: the square root of what may be negative."""
 
     def forward(self, image):
         return torch.sqrt(image).sum((1, 2, 3))
 
 
-def _images(channels, size=10, rows=6):
+def images(channels, size=10, rows=6):
     return {"image": np.random.default_rng(0).normal(size=(rows, channels, size, size)).astype(np.float32)}
 
 
@@ -114,7 +116,7 @@ def _cnn():
     with torch.no_grad():
         module.first[1].running_mean.uniform_(-1, 1)
         module.first[1].running_var.uniform_(0.5, 2)
-    return module, _images(3), ("probability", "label")
+    return module, images(3), ("probability", "label")
 
 
 def _encoder():
@@ -125,14 +127,14 @@ def _encoder():
 
 NETWORKS = {
     "cnn": _cnn,
-    "unet": lambda: (UNet(), _images(1, 12), ("mask",)),
+    "unet": lambda: (UNet(), images(1, 12), ("mask",)),
     "encoder": _encoder,
     "lstm": lambda: (
         Lstm(),
         {"wave": np.random.default_rng(2).normal(size=(6, 9)).astype(np.float32)},
         ("scores", "bucket"),
     ),
-    "antialiased": lambda: (Antialiased(), _images(1, 12), ("small",)),
+    "antialiased": lambda: (Antialiased(), images(1, 12), ("large",)),
 }
 
 

@@ -5,8 +5,9 @@ shape. Signatures (number of elements, mean, norm: a transposition changes none 
 cosine decides; of all ways to pair the two sequences, the one with the highest sum that crosses no pair is taken
 (Needleman and Wunsch 1970, without a penalty for gaps).
 
-Behind the first difference values are no longer equal. There a pair may be weaker, but only where no equal tensor
-comes after it: what an equal tensor was computed from holds no difference that matters.
+Behind the first difference values are no longer equal. There a pair is found by trying: the reference's value is put
+into a tensor that is like it, and when more tensors are equal then, it was the right one. What no trial tells is paired
+by likeness alone, but never before an equal tensor: what an equal one was computed from holds no difference.
 """
 
 from __future__ import annotations
@@ -18,16 +19,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxyard.diagnosis.blame.pairing import Pair
+from onnxyard.diagnosis.blame.probe import NodeFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from onnxyard.diagnosis.blame.probe import Probe
 
+    Tensors = Mapping[str, np.ndarray]
+
 _EQUAL = 1.0 - 0.5 * 1e-5**2
 """From this cosine on two tensors hold the same values: with equal norms their root mean square difference is below
 1e-5, which float32's rounding over a whole network stays below."""
-_WEAK = 0.5
+_LIKE = 0.5
+"""From this cosine on two tensors may be the same one, seen behind a difference."""
+_TRIALS = 24
+_CANDIDATES = 3
 _LEAST_ELEMENTS = 4
 """Smaller tensors are alike by chance."""
 _MOST_AXES = 4
@@ -48,23 +55,76 @@ class _Match:
     reshaped: bool = False
 
 
-def by_value(reference: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], probe: Probe) -> list[Pair]:
-    """Pairs between the reference's tensors and the graph's, both in topological order.
+def by_value(expected: Tensors, probe: Probe, inputs: Tensors) -> list[Pair]:
+    """Pairs between the reference's tensors and the graph's.
 
     Args:
-        reference: Values by place.
-        actual: Values by tensor, for the same inputs.
-        probe: The graph, to know what was computed from what.
+        expected: The reference's values by place, in topological order.
+        probe: The graph.
+        inputs: What both sides were given.
     """
-    ours, theirs = _signatures(reference), _signatures(actual)
-    exact = _align(ours, theirs, _EQUAL, set())
-    clean = _ancestors(probe, [pair.tensor for pair in exact])
-    taken = {pair.place for pair in exact}
-    weak = _align(
-        [one for one in ours if one.name not in taken], [one for one in theirs if one.name not in clean], _WEAK, taken
-    )
+    try:
+        actual = probe.run(inputs, probe.tensors)
+    except NodeFailedError:
+        return []
+    state = _State(expected, actual, probe, inputs)
+    state.try_out()
+    found = state.pairs
+    clean = _ancestors(probe, [pair.tensor for pair in found])
+    taken = {pair.place for pair in found}
+    ours = [one for one in state.ours if one.name not in taken]
+    found += _align(ours, [one for one in _signatures(actual) if one.name not in clean], _LIKE)
     position = {name: at for at, name in enumerate(probe.tensors)}
-    return sorted([*exact, *weak], key=lambda pair: position.get(pair.tensor, 0))
+    return sorted(found, key=lambda pair: position[pair.tensor])
+
+
+class _State:
+    """What is paired so far: tensors that hold the reference's values by themselves, or were given them in a trial."""
+
+    def __init__(self, expected: Tensors, actual: Tensors, probe: Probe, inputs: Tensors) -> None:
+        self.ours = _signatures(expected)
+        self._expected, self._actual, self._probe, self._inputs = expected, actual, probe, inputs
+        self._given: dict[str, Pair] = {}
+        self.pairs = _align(self.ours, _signatures(actual), _EQUAL)
+
+    def try_out(self) -> None:
+        """Put the reference's values into tensors that are like them, as long as more tensors become equal by it."""
+        trials, hopeless = 0, set[str]()
+        while trials < _TRIALS and (candidates := self._candidates(hopeless)):
+            hopeless.add(candidates[0].place)
+            for candidate in candidates[:_CANDIDATES]:
+                trials += 1
+                given = {**self._given, candidate.tensor: candidate}
+                pairs = self._pairs_with(given)
+                if len(pairs) > len(self.pairs) + 1:  # the candidate itself, and one more that became equal
+                    self._given, self.pairs = given, pairs
+                    break
+
+    def _candidates(self, hopeless: set[str]) -> list[Pair]:
+        """For the first place that is not paired yet: the tensors that are like it, the likest first."""
+        taken = {pair.place for pair in self.pairs} | hopeless
+        clean = _ancestors(self._probe, [pair.tensor for pair in self.pairs])
+        theirs = [one for one in _signatures(self._actual) if one.name not in clean]
+        for one in self.ours:
+            if one.name in taken:
+                continue
+            alike = [(_match(one, other, _LIKE), other.name) for other in theirs if other.value.size == one.value.size]
+            alike = sorted((each for each in alike if each[0].cosine >= _LIKE), key=lambda each: -each[0].cosine)
+            if alike:
+                return [Pair(one.name, name, m.axes, m.reshaped, m.cosine) for m, name in alike]
+        return []
+
+    def _pairs_with(self, given: Mapping[str, Pair]) -> list[Pair]:
+        """All pairs when these tensors are given the reference's values."""
+        values = {name: pair.moved(self._expected[pair.place], self._actual[name]) for name, pair in given.items()}
+        wanted = [name for name in self._probe.tensors if name not in given]
+        try:
+            seen = {**self._probe.run(self._inputs, wanted, values), **values}
+        except NodeFailedError:
+            return []
+        ordered = {name: seen[name] for name in self._probe.tensors if name in seen}
+        pairs = _align(self.ours, _signatures(ordered), _EQUAL)
+        return [given.get(pair.tensor, pair) for pair in pairs]
 
 
 def _signatures(values: Mapping[str, np.ndarray]) -> list[_Signature]:
@@ -78,7 +138,7 @@ def _signatures(values: Mapping[str, np.ndarray]) -> list[_Signature]:
     return found
 
 
-def _align(ours: Sequence[_Signature], theirs: Sequence[_Signature], least: float, taken: set[str]) -> list[Pair]:
+def _align(ours: Sequence[_Signature], theirs: Sequence[_Signature], least: float) -> list[Pair]:
     """The pairs of at least this cosine that cross none and have the highest sum."""
     by_size: dict[int, list[int]] = {}
     for column, one in enumerate(theirs):
@@ -87,7 +147,7 @@ def _align(ours: Sequence[_Signature], theirs: Sequence[_Signature], least: floa
     for row, one in enumerate(ours):
         for column in by_size.get(one.value.size, ()):
             match = _match(one, theirs[column], least)
-            if match.cosine >= least and one.name not in taken:
+            if match.cosine >= least:
                 matches[row, column] = match
     best = np.zeros((len(ours) + 1, len(theirs) + 1))
     for row, one in enumerate(ours):

@@ -20,8 +20,24 @@ _PLUMBING = frozenset(
 )
 """Operators that move values without computing any."""
 _ELEMENTARY = frozenset(
-    {"Abs", "Add", "And", "Ceil", "Clip", "Div", "Equal", "Exp", "Floor", "Greater", "Less", "Log", "Max", "Min", "Mul"}
-    | {"Neg", "Not", "Or", "Pow", "Reciprocal", "Round", "Sign", "Sqrt", "Sub", "Where"}
+    {
+        "Abs",
+        "Add",
+        "And",
+        "Ceil",
+        "Clip",
+        "Div",
+        "Elu",
+        "Equal",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "Greater",
+        "HardSigmoid",
+    }
+    | {"HardSwish", "LeakyRelu", "Less", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal"}
+    | {"Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Sub", "Tanh", "Where"}
 )
 """Operators on single elements, of which larger ones are composed."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from onnxyard.diagnosis.blame.by_value import by_value
 from onnxyard.diagnosis.blame.changes import Changes
-from onnxyard.diagnosis.blame.comparison import Comparison, compare_tensors, first_rows, forced
+from onnxyard.diagnosis.blame.comparison import Comparison, compare_tensors, first_rows
 from onnxyard.diagnosis.blame.distance import Distance
 from onnxyard.diagnosis.blame.origins import From, origins_of
 from onnxyard.diagnosis.blame.pairing import (
@@ -37,6 +37,8 @@ _ENOUGH = 0.3
 """Share of pairs from which on identity is enough to go by."""
 _TOO_MANY = 0.4
 """From this share of suspects on it is the pairing that is wrong, not the graph."""
+_PAIRING_ROWS = 4
+"""Rows that tensors are paired on by their values."""
 _TRIED = 12
 """Suspects whose effect is measured one by one, in the graph's order."""
 _ABOVE_REST = 4.0
@@ -125,29 +127,12 @@ def _pairings(
     if named := by_name(reference.places, probe):
         yield pairing(Method.NAMES, named, reference, probe)
     progress("pairing tensors by value")
-    valued = _by_value(reference, probe, first_rows(inputs, 2))
+    few = first_rows(inputs, _PAIRING_ROWS) if reference.any_rows else inputs
+    valued = pairing(Method.VALUES, by_value(reference.run(few), probe, few), reference, probe)
     modules = pairing(
         Method.MODULES, by_module(reference.places, probe, origins_of(probe.model, sidecar)), reference, probe
     )
     yield from sorted((valued, modules), key=lambda each: -len(each.pairs))
-
-
-def _by_value(reference: Reference, probe: Probe, inputs: Tensors) -> Pairing:
-    """Pair by value, put the reference's values in, and pair what became equal by it, until nothing more does."""
-    expected = reference.run(inputs)
-    try:
-        actual = probe.run(inputs, probe.tensors)
-    except NodeFailedError:
-        return pairing(Method.VALUES, (), reference, probe)
-    now, values = pairing(Method.VALUES, by_value(expected, actual, probe), reference, probe), actual
-    for _ in range(len(probe.tensors)):
-        given = {pair.tensor: pair.moved(expected[pair.place], actual.get(pair.tensor)) for pair in now.pairs}
-        values = {**values, **forced(probe, inputs, given, tuple(n for n in probe.tensors if n not in given)), **given}
-        better = pairing(Method.VALUES, by_value(expected, values, probe), reference, probe)
-        if len(better.pairs) <= len(now.pairs):
-            break
-        now = better
-    return now
 
 
 @dataclass(frozen=True, slots=True)
