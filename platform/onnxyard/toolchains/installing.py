@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -92,11 +93,14 @@ def _make(environment: Environment, draft: Path, say: Say, deadline: float) -> N
     scratch = draft / "scratch"
     running = _Running(log, deadline, {**environment.surroundings(draft), "TMPDIR": str(scratch)}, say)
     say("making an environment")
-    running.run([sys.executable, "-P", "-m", "venv", str(draft)])
+    # Our own pip does the work where there is one; the environment then holds what is pinned and nothing else.
+    ours = find_spec("pip") is not None
+    running.run([sys.executable, "-P", "-m", "venv", *(["--without-pip"] if ours else []), str(draft)])
     scratch.mkdir()
     wanted = scratch / "requirements.txt"
     wanted.write_text("\n".join(toolchain.requirements), encoding="utf-8")
-    pip = [str(python), "-P", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    pip = [sys.executable if ours else str(python), "-P", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    pip += ["--python", str(python)] if ours else []
     # The versions are complete, so pip need not look for more; `pip check` proves that they are.
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off", "--retries=2"]
     if toolchain.versions:
@@ -138,9 +142,9 @@ class _Fetched:
         self._seen = 0
 
     def __call__(self, line: str) -> None:
-        if found := re.match(r"Collecting (\S+)==(\S+)", line):
+        if found := re.match(r"Collecting (\S+)|Processing \S*?([^/\s]+)\.whl", line):  # the latter from a folder
             self._seen += 1
-            self._say(f"fetching {self._seen} of {self._total}: {found[1]} {found[2]}")
+            self._say(f"fetching {self._seen} of {self._total}: {found[1] or found[2]}")
         elif line.startswith("Installing collected packages"):
             self._say(f"unpacking {self._total} packages")
 

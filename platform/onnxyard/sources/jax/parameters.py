@@ -48,7 +48,7 @@ def _plan(node: object, path: str, tensors: dict[str, np.ndarray]) -> dict[str, 
     if type(node) is dict:
         if bad := next((key for key in node if not isinstance(key, str)), None):
             raise _refused(f"the key {bad!r}", path)
-        return {"dict": {key: _plan(value, f"{path}/{key}", tensors) for key, value in node.items()}}
+        return {"dict": {key: _plan(value, f"{path}/{_escaped(key)}", tensors) for key, value in node.items()}}
     if type(node) in {list, tuple}:
         kind = "list" if isinstance(node, list) else "tuple"
         return {kind: [_plan(value, f"{path}/{i}", tensors) for i, value in enumerate(node)]}  # type: ignore[arg-type, var-annotated]  # one of the two
@@ -65,6 +65,11 @@ def _plan(node: object, path: str, tensors: dict[str, np.ndarray]) -> dict[str, 
         )
     tensors[name] = array
     return {"tensor": name}
+
+
+def _escaped(key: str) -> str:
+    """A key in a path, as RFC 6901 writes it: no two places have one path."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _build(tree: dict[str, Any], tensors: dict[str, np.ndarray]) -> Any:
