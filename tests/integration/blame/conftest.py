@@ -7,10 +7,20 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent))  # networks.py lies beside the tests that use it
 
 from networks import NETWORKS, Traced
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tiny operators are not helped by threads, and on a busy machine they wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
