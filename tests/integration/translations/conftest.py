@@ -1,4 +1,4 @@
-"""What the catalogue's tests share: they lie beside one another."""
+"""The catalogue's tests share what lies beside them, and the stages' small project."""
 
 from __future__ import annotations
 
@@ -6,3 +6,4 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))

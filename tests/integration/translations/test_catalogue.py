@@ -128,6 +128,34 @@ def test_antialiased_resize_at_any_size(height, width, size, mode, align):
     assert errors(export(forward, batch), forward, batch)[0] <= entry_of("antialiased_resize").max_error
 
 
+@pytest.mark.slow
+def test_the_largest_matrices_that_are_unrolled():
+    def forward(x):
+        return [torch.linalg.inv(x.flip(1)), torch.linalg.cholesky(x), *torch.linalg.qr(x)]
+
+    random = np.random.default_rng(0)
+    turned = np.linalg.qr(random.normal(size=(3, 16, 16)))[0]
+    batch = ((turned * np.geomspace(0.1, 5, 16)) @ turned.transpose(0, 2, 1)).astype(np.float32)
+    assert max(errors(export(forward, batch[:2]), forward, batch)) <= entry_of("linear_systems").max_error
+
+
+@pytest.mark.parametrize(
+    ("forward", "shape", "said"),
+    [
+        (lambda x: [torch.linalg.inv(x)], (17, 17), "matrix of 17 rows is not unrolled"),
+        (lambda x: [functional.rrelu(x, training=True)], (3,), "at random in training mode"),
+        (lambda x: [functional.scaled_dot_product_attention(x, x, x, dropout_p=0.5)], (3, 4), "drops 0.5"),
+    ],
+)
+def test_beyond_its_limits_an_entry_refuses_and_says_why(forward, shape, said):
+    with pytest.raises(torch.onnx.errors.OnnxExporterError) as caught:
+        export(forward, np.ones((2, *shape), dtype=np.float32))
+    link = caught.value
+    while link.__cause__ is not None:
+        link = link.__cause__
+    assert said in str(link)
+
+
 def test_antialiased_resize_of_a_dynamic_image():
     def forward(x):
         return [functional.interpolate(x, scale_factor=0.5, mode="bicubic", antialias=True)]
