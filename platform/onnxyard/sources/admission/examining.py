@@ -111,7 +111,7 @@ def _read(file: Path, sha256: str | None, size: Callable[[int], None], seen: Exa
         if sha256 is not None and seen.digest != sha256:
             seen.refusals.append(_other_digest(seen.digest, sha256))
             return
-        seen.refusals += _structure(model, MEMORY_BYTES + 4 * whole)
+        seen.refusals += refuse_structure(model, MEMORY_BYTES + 4 * whole)
     seen.refusals = [located(refusal, model) for refusal in seen.refusals]
     if not seen.refusals:
         seen.model = model
@@ -124,8 +124,11 @@ def _digest(file: Path, names: tuple[str, ...]) -> str:
     return digest_of({"": file_digest(file)} | {name: file_digest(file.parent / name) for name in names})
 
 
-def _structure(model: onnx.ModelProto, budget: int) -> list[Refusal]:
-    """Each group only where the ones before found nothing: a shape is not inferred over a broken tensor."""
+def refuse_structure(model: onnx.ModelProto, budget: int) -> list[Refusal]:
+    """What the parsed model itself shows.
+
+    Each group only where the ones before found nothing: to infer shapes is to unfold functions.
+    """
     if not (model.graph.node or model.graph.initializer) or not model.opset_import:
         return [Refusal(CORRUPT, "The file holds no graph, or names no opset.", "Export or download the model again.")]
     first = [*refuse_domains(model), *refuse_nodes(model), *refuse_tensors(model, budget)]

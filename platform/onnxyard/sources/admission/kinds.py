@@ -189,7 +189,7 @@ def _begins_model(found: Iterable[Field]) -> bool:
         bool(listed)
         and 1 <= version < 1 << 16
         and all(known.get(field.number) == field.kind for field in listed)
-        and any(field.number in {7, 8} or (field.number, field.kind) == (1, VARINT) for field in listed)
+        and any((field.number, field.kind) in {(1, VARINT), (7, LENGTH)} for field in listed)
         and not _is_saved_model(listed)
     )
 
