@@ -22,7 +22,8 @@ class Tokenize(Step):
     """Texts STRING [rows] to `ids` and `mask`, INT64 [rows, length]; the mask is 1 at tokens and 0 behind them.
 
     By WordPiece, as BERT: split at white space and punctuation, then the longest piece first; [CLS] in front, [SEP]
-    behind, which a text that is too long keeps. Or, where `merges` is named, by byte-level BPE, as GPT-2: nothing is
+    behind, which a text that is too long keeps. A word that the vocabulary cannot end gives its first pieces and [UNK],
+    where BERT's own tokenizer gives [UNK] alone; with every letter in the vocabulary there is none. Or, where `merges` is named, by byte-level BPE, as GPT-2: nothing is
     added, and a text that is too long is cut off.
 
     Attributes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from onnxyard.stages.optimize.recipes.fp32 import make_fp32
 from onnxyard.stages.optimize.recipes.int8_dynamic import make_int8_dynamic
 from onnxyard.stages.optimize.recipes.int8_qdq import make_int8_qdq
+from onnxyard.stages.optimize.recipes.model_only import model_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,4 +40,8 @@ class Recipe(Protocol):
 
 
 BASELINE = "fp32"
-RECIPES: dict[str, Recipe] = {"fp32": make_fp32, "int8-qdq": make_int8_qdq, "int8-dynamic": make_int8_dynamic}
+RECIPES: dict[str, Recipe] = {
+    "fp32": make_fp32,
+    "int8-qdq": model_only(make_int8_qdq),
+    "int8-dynamic": model_only(make_int8_dynamic),
+}
