@@ -110,7 +110,8 @@ def visit_project(path: Path, home: Path | None, *, fix: bool) -> Visit:
             remedies = tuple(Remedy(one.finding.code, one.kept, one.told) for one in repairs)
         findings = examination.findings
         if ready.project.finished is not None:
-            findings = _with_file(findings, ready.project.finished.file)
+            pinned = ready.project.file.project.onnx_sha256
+            findings = _with_file(findings, ready.project.finished.file, pinned)
         return Visit(ready.project.name, "project", findings, _export(examination), remedies)
 
 
@@ -129,12 +130,12 @@ def _subject(ready: Bench, project: Project) -> Subject:
     )
 
 
-def _with_file(findings: tuple[Finding, ...], file: Path) -> tuple[Finding, ...]:
+def _with_file(findings: tuple[Finding, ...], file: Path, sha256: str | None) -> tuple[Finding, ...]:
     """What is found in the finished file itself comes with it."""
     from onnxyard.diagnosis.gravity import in_order  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.diagnosis.inspection.inspecting import inspect_file  # noqa: PLC0415 - as above
 
-    return in_order((*findings, *inspect_file(file)))
+    return in_order((*findings, *inspect_file(file, sha256=sha256)))
 
 
 def _export(examination: Examination) -> dict[str, object] | None:

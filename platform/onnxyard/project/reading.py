@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from onnxyard.errors import NotFoundError, ProjectFileError
+from onnxyard.errors import NotFoundError, ProjectFileError, UnsupportedModelError
 from onnxyard.project.agreement import disagreements
 from onnxyard.project.file import ProjectFile
 from onnxyard.project.positions import KeyPath, key_lines
@@ -30,9 +30,16 @@ def read_project_file(root: Path) -> ProjectFile:
 
     Raises:
         NotFoundError: no such folder, or no project file in it.
+        UnsupportedModelError: it is the folder of a TensorFlow SavedModel.
         ProjectFileError: `facts["problems"]` lists every mistake as `onnxyard.toml:12: [export] opset: expected ...`.
     """
     path = root / PROJECT_FILE
+    if (root / "saved_model.pb").is_file():
+        raise UnsupportedModelError(
+            "This is a TensorFlow SavedModel, no project.",
+            where=str(root),
+            remedy='Make a project with [project] framework = "keras" whose train gives the model: onnxyard init DIR.',
+        )
     if not path.is_file():
         raise NotFoundError(
             f"There is no project: {path} does not exist.",
