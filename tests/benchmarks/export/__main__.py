@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script:
 from benchmarks.export.measuring import ours, plain
 from benchmarks.export.report import Row, chart, line, summary, write_json
 from benchmarks.export.suite import suite
-
 from onnxyard.runtimes.machine import describe
 
 

@@ -8,11 +8,10 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import torch
-from benchmarks.export.case import FOLDER, Case, Outcome
 
+from benchmarks.export.case import FOLDER, Case, Outcome
 from onnxyard.diagnosis.checks import PARITY, measure
 from onnxyard.diagnosis.probes import probes
 from onnxyard.diagnosis.proving import prove
@@ -22,13 +21,6 @@ from onnxyard.sources.source import MODEL_FILE, Asked
 from onnxyard.sources.torch.exporting import ways
 from onnxyard.sources.torch.reference import TorchModel
 from onnxyard.sources.torch.tree import SourceTree
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    import numpy as np
-
-    from onnxyard.diagnosis.probes import Probe
 
 GOLDEN_ROWS = 4
 SOURCE = SourceTree((FOLDER,))
@@ -94,7 +86,8 @@ def plain(case: Case) -> Attempted:
             )
         seconds = time.perf_counter() - began
         asked = asked_of(case)
-        expected, asking = _answers(case, asked)
+        reference = TorchModel(case.module(), case.outputs)
+        asking = probes(asked, reference.run(asked.inputs), reference.run)
         try:
             checked = measure(file, read_graph(file), asking)
         except OnnxyardError as error:
@@ -130,12 +123,6 @@ def ours(case: Case) -> Attempted:
     worst = proven.checked.relative_error
     way = "; ".join(proven.exported.remedies) or "torch.onnx dynamo"
     return Attempted(exported=True, matches=worst <= PARITY, error=worst, seconds=seconds, way=way)
-
-
-def _answers(case: Case, asked: Asked) -> tuple[Mapping[str, np.ndarray], Iterable[Probe]]:
-    reference = TorchModel(case.module(), case.outputs)
-    expected = reference.run(asked.inputs)
-    return expected, probes(asked, expected, reference.run)
 
 
 def _names(error: OnnxyardError, case: Case) -> bool:

@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.export.case import Case, Outcome
+from benchmarks.export.measuring import Attempted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from benchmarks.export.measuring import Attempted
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def counts(rows: Sequence[Row]) -> dict[str, float]:
 
 def summary(rows: Sequence[Row]) -> str:
     """The figures in words, and every case that did not come out as it must."""
-    told = "\n".join(f"{name:40} {value:g}" if isinstance(value, int) else f"{name:40} {value:.2f}" for name, value in counts(rows).items())
+    told = "\n".join(f"{name:40} {value:.4g}" for name, value in counts(rows).items())
     bad = "\n".join(f"  {row.case.name}: {row.ours.told or row.ours.way}" for row in rows if not row.as_it_must)
     return f"\n{told}\n" + (f"\nNot as it must be:\n{bad}\n" if bad else "")
 
@@ -99,13 +98,13 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - a second's import, at the end of minutes
 
     mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415 - after the backend is chosen
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
     wanted = [row for row in rows if row.case.outcome is Outcome.MATCHES]
     themes = list(dict.fromkeys(row.case.name.partition("/")[0] for row in wanted))
-    figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(themes) + 1.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 0.5 * len(themes) + 1.6), layout="constrained")
     bars = (
-        ("should match", "#d9d9d9", lambda row: True, 0.8),
+        ("should match", "#d9d9d9", lambda _: True, 0.8),
         ("Onnxyard", "#1b7f5c", lambda row: row.ours.matches, 0.5),
         ("plain torch.onnx.export", "#d1782f", lambda row: row.plain.matches, 0.2),
     )
@@ -117,4 +116,4 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     axes.legend(loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file)
-    pyplot.close(figure)
+    plt.close(figure)

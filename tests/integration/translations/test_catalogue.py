@@ -44,7 +44,7 @@ def export(forward, batch, *, opset=20, entries=None, axes=(0,)):
         program = torch.onnx.export(
             Tried(forward).eval(),
             (torch.from_numpy(batch),),
-            dynamic_shapes={"x": {axis: torch.export.Dim.DYNAMIC for axis in axes}},
+            dynamic_shapes={"x": dict.fromkeys(axes, torch.export.Dim.DYNAMIC)},
             opset_version=opset,
             custom_translation_table=table or None,
             verbose=False,
@@ -55,7 +55,7 @@ def export(forward, batch, *, opset=20, entries=None, axes=(0,)):
 
 
 def errors(session, forward, batch):
-    """Each output's largest difference, relative to its largest finite value; infinite where they cannot be compared."""
+    """Each output's largest difference, relative to its largest finite value; infinite where none can be told."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
         expected = [one.numpy() for one in forward(torch.from_numpy(batch))]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import linalg
 from torch.nn import functional
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 NAN, INF = math.nan, math.inf
 EDGES = [0.0, -0.0, 1.0, -1.0, 1e-30, 1e30, INF, -INF, NAN, 3.0, 3.0, -7.5]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnxscript
 import torch
@@ -16,6 +15,9 @@ from torch.onnx._internal.exporter import _building, _core, _dispatching, _regis
 
 from onnxyard.sources.torch.dynamo import quiet
 from onnxyard.sources.torch.tree import SourceTree, plain_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 _OF_TORCH = ("aten", "prims", "prim", "_operator", "math", "higher_order", "quantized", "quantized_decomposed")
 """Namespaces of torch itself; every other one is a custom operator's."""
@@ -86,7 +88,8 @@ def _untranslated(graph: torch.fx.Graph, registry: _registration.ONNXRegistry) -
         named = {key: _core._convert_fx_arg_to_onnx_arg(one, values, {}) for key, one in node.kwargs.items()}  # noqa: SLF001 - as above
         if named.get("dtype", 0) is None:
             named["dtype"] = -1  # as torch's exporter passes it
-        with onnxscript.evaluator.default_as(_building.OpRecorder(opset, {})):
+        recorder: Any = _building.OpRecorder  # mypy takes an inherited method without a body for an abstract one
+        with onnxscript.evaluator.default_as(recorder(opset, {})):
             try:
                 function(*arguments, **named)
             except Exception as error:  # noqa: BLE001 - whatever a translation raises is why it cannot be translated
@@ -124,7 +127,7 @@ def _missing(node: torch.fx.Node, reason: str, source: SourceTree) -> Missing:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
     return Missing(
-        operator=target.name().removesuffix(".default"),
+        operator=str(target).replace(".", "::", 1).removesuffix(".default"),
         module=str(path),
         kind=plain_class(kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"),
         source=source.innermost(str(node.meta.get("stack_trace") or "")),

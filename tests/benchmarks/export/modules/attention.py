@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import case, integers
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention as attend
+
+from benchmarks.export.case import case, integers
 
 
 @case("attention/three-axes", x=(5, 8))
@@ -78,7 +79,7 @@ class MultiHead(nn.Module):
         return self.attention(x, x, x, need_weights=False)[0]
 
 
-@case("attention/multi-head-with-weights-and-padding", x=(5, 8), lengths=integers(low=1, high=6), outputs=("y", "weights"))
+@case("attention/multi-head-padded", x=(5, 8), lengths=integers(low=1, high=6), outputs=("y", "weights"))
 class MultiHeadPadded(nn.Module):
     def __init__(self):
         super().__init__()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import REFUSED, WARNED, case
 from torch import nn
+
+from benchmarks.export.case import REFUSED, case
 
 
 @case("control/cond-with-arithmetic", x=(4,))
@@ -26,7 +27,7 @@ class CondOnData(nn.Module):
         self.one, self.other = nn.Linear(4, 3), nn.Linear(4, 3)
 
     def forward(self, x):
-        return torch.cond(x.sum() > 0, lambda rows: self.one(rows), lambda rows: self.other(rows), (x,))
+        return torch.cond(x.sum() > 0, self.one.forward, self.other.forward, (x,))
 
 
 @case("control/where", x=(4,))

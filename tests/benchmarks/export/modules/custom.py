@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import REFUSED, case, uniform
 from onnxscript import opset18 as op
 from torch import nn
+
+from benchmarks.export.case import REFUSED, case, uniform
 
 
 @torch.library.custom_op("suite::soft_clip", mutates_args=())
@@ -15,7 +16,7 @@ def soft_clip(x: torch.Tensor, limit: float) -> torch.Tensor:
 
 @soft_clip.register_fake
 def _(x: torch.Tensor, limit: float) -> torch.Tensor:
-    return torch.empty_like(x)
+    return x + 0 * limit
 
 
 def soft_clip_in_onnx(x, limit):
@@ -43,7 +44,7 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, most: int) 
 
 
 @nms.register_fake
-def _(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, most: int) -> torch.Tensor:
+def _(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, most: int) -> torch.Tensor:  # noqa: ARG001 - as above
     return boxes.new_empty((boxes.shape[0], most), dtype=torch.int64)
 
 
@@ -79,7 +80,13 @@ case("custom/with-a-translation", x=(5,), translations={"suite::soft_clip": soft
 case("custom/without-one", x=(5,), outcome=REFUSED, path="clip", finding="custom-operator")(Holder)
 
 
-@case("custom/nms", corner=uniform(12, 2), size=uniform(12, 2), scores=uniform(12), translations={"suite::nms": nms_in_onnx})
+@case(
+    "custom/nms",
+    corner=uniform(12, 2),
+    size=uniform(12, 2),
+    scores=uniform(12),
+    translations={"suite::nms": nms_in_onnx},
+)
 class Suppressed(nn.Module):
     def forward(self, corner, size, scores):
         return nms(torch.cat([corner, corner + size], dim=-1), scores, 0.4, 5)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import case, integers
 from torch import nn
 from torch.nn import functional
+
+from benchmarks.export.case import case, integers
 
 
 @case("indexing/einsum-diagonal", x=(4, 4), outputs=("trace", "diagonal", "outer"))

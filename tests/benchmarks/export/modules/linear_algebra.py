@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import REFUSED, case, definite
 from torch import linalg, nn
+
+from benchmarks.export.case import REFUSED, case, definite
 
 
 @case("linear-algebra/inverse", x=definite(4))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import WARNED, case, integers
-from benchmarks.export.modules.custom import nms, nms_in_onnx
 from torch import nn
 from torch.nn import functional
+
+from benchmarks.export.case import WARNED, case, integers
+from benchmarks.export.modules.custom import nms, nms_in_onnx
 
 
 def block(inputs, outputs, stride=1):

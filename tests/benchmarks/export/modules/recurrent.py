@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import case, integers
 from torch import nn
+
+from benchmarks.export.case import case, integers
 
 
 @case("recurrent/rnn-relu", x=(6, 4), outputs=("y", "last"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from itertools import product
 
-from benchmarks.export.case import case
 from torch import nn
 from torch.nn import functional
+
+from benchmarks.export.case import case
 
 SHAPES = {
     "odd": {1: (3, 13), 2: (3, 9, 13), 3: (2, 5, 7, 9)},

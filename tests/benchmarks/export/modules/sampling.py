@@ -6,9 +6,10 @@ from functools import partial
 from itertools import product
 
 import torch
-from benchmarks.export.case import case
 from torch import nn
 from torch.nn import functional
+
+from benchmarks.export.case import case
 
 
 class Sample(nn.Module):
@@ -24,7 +25,9 @@ class Sample(nn.Module):
         )
 
 
-for mode, padding, align in product(("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection"), (False, True)):
+MODES, PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
+
+for mode, padding, align in product(MODES, PADDINGS, (False, True)):
     if (padding == "zeros") or align != (mode == "bilinear"):
         name = f"sampling/grid-{mode}-{padding}{'-aligned' * align}"
         case(name, image=(3, 5, 7), grid=(4, 6, 2))(partial(Sample, mode, padding, align))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import case
 from torch import fft, nn
+
+from benchmarks.export.case import case
 
 
 @case("spectral/rfft-magnitude", x=(9,))

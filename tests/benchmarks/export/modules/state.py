@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from benchmarks.export.case import WARNED, case, integers, normal
 from torch import nn
 from torch.nn import functional
+
+from benchmarks.export.case import WARNED, case, integers, normal
 
 
 @case("state/dropout-in-training", x=(8,), outcome=WARNED, finding="training-mode")
