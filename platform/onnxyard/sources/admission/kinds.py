@@ -127,17 +127,33 @@ def _by_zip(opened: BinaryIO, head: bytes, size: int) -> Refusal | None:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return _not_onnx("a zip archive that is cut short or broken", "")
-    unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > _BOMB_BYTES and unpacked > _BOMB_RATIO * size:
-        return _not_onnx(
-            f"a zip bomb: {in_units(size)} that would unpack to {in_units(unpacked)}",
-            "Nothing was unpacked. Do not open it elsewhere either.",
-        )
+    if bomb := _bomb(entries, size):
+        return _not_onnx(bomb, "Nothing was unpacked. Do not open it elsewhere either.")
     names = [entry.filename for entry in entries]
     for pattern, what, remedy in _ZIPPED:
         if any(re.search(pattern, name) for name in names):
             return _not_onnx(what, remedy)
     return _not_onnx("a zip archive", "")
+
+
+def zip_bomb(file: Path) -> str:
+    """What a zip archive would unpack to, in words, where that is out of all proportion; empty for any other file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _bomb(archive.infolist(), file.stat().st_size)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return ""
+
+
+def _bomb(entries: Iterable[zipfile.ZipInfo], size: int) -> str:
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked <= _BOMB_BYTES or unpacked <= _BOMB_RATIO * size:
+        return ""
+    return f"a zip bomb: {in_units(size)} that would unpack to {in_units(unpacked)}"
 
 
 def _by_text(head: bytes, size: int) -> Refusal | None:

@@ -9,6 +9,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.errors import UserCodeError
+from onnxyard.sources.admission.kinds import zip_bomb
 from onnxyard.sources.torch.reference import WEIGHTS, module_kind
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     from safetensors.torch import load_file  # noqa: PLC0415 - imports torch
 
     remedy = "Save it with torch.save(model.state_dict(), path), or as .safetensors."
+    if bomb := zip_bomb(path):  # torch.load would unpack it into memory
+        raise UserCodeError(f"The checkpoint is {bomb}.", where=path.name, remedy=remedy)
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
