@@ -96,18 +96,25 @@ def drop_notes(model: onnx.ModelProto) -> None:
 def strip_zipmap(model: onnx.ModelProto) -> None:
     """Give the probabilities as they are, one column per class in ZipMap's order, instead of one map per row."""
     outputs = {output.name: output for output in model.graph.output}
+    labels = zipmap_labels(model)
     for node in model.graph.node:
-        if node.op_type == "ZipMap" and node.output[0] in outputs:
-            labels = next(
-                list(attribute.strings) or list(attribute.ints)
-                for attribute in node.attribute
-                if attribute.name in {"classlabels_strings", "classlabels_int64s"}
-            )
+        if node.op_type == "ZipMap" and node.output[0] in labels:
             output = outputs[node.output[0]]
-            output.CopyFrom(
-                helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, [_batch(model), len(labels)])
-            )
+            shape = [_batch(model), len(labels[output.name])]
+            output.CopyFrom(helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, shape))
             node.CopyFrom(helper.make_node("Identity", list(node.input), list(node.output), node.name))
+
+
+def zipmap_labels(model: onnx.ModelProto) -> dict[str, list[str | int]]:
+    """The labels of each output that ZipMap gives, in the order of the probabilities: a map is sorted otherwise."""
+    outputs = {output.name for output in model.graph.output}
+    return {
+        node.output[0]: [text.decode() for text in attribute.strings] or list(attribute.ints)
+        for node in model.graph.node
+        if node.op_type == "ZipMap" and node.output[0] in outputs
+        for attribute in node.attribute
+        if attribute.name in {"classlabels_strings", "classlabels_int64s"}
+    }
 
 
 def set_inference_mode(model: onnx.ModelProto) -> None:

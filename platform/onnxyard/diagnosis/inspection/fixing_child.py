@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 
 from onnxyard.diagnosis.codes import TRAINING_MODE, UNSUPPORTED_OUTPUT
-from onnxyard.diagnosis.inspection.fixes import fix_of
+from onnxyard.diagnosis.inspection.fixes import fix_of, zipmap_labels
 from onnxyard.diagnosis.inspection.levels import tolerance_of
 from onnxyard.diagnosis.inspection.outputs import Arrays, apart, arrays
 from onnxyard.errors import OnnxyardError
@@ -91,12 +91,14 @@ def _same(before: Opener, after: Opener) -> float:
 
 def _same_without_maps(before: Opener, after: Opener) -> float:
     """As `_same`, where what was one map per row has become the rows of a tensor."""
+    labels = zipmap_labels(onnx.load(before.file, load_external_data=False))
     old, new = _open(before, _PLAIN), _open(after, _PLAIN)
     for inputs in _draws(old):
         wanted, got = _run(old, inputs), _run(new, inputs)
         for name, value in wanted.items():
             if isinstance(value, list):  # a sequence of maps
-                same = np.array_equal(np.array([list(row.values()) for row in value]), arrays(got)[name])
+                rows = [[row[label] for label in labels.get(name, ())] for row in value]
+                same = np.array_equal(np.array(rows), arrays(got)[name])
             else:
                 same = all(apart(array, arrays(got).get(key)) <= _SAME for key, array in arrays({name: value}).items())
             if not same:
