@@ -40,6 +40,7 @@ class Chain:
         self.carried = dict(carried or {})
         self._side = side
         self._inputs = {**self.flows, **self.carried}
+        self._gone: set[str] = set()
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
         self._domains: set[str] = set()
@@ -68,14 +69,17 @@ class Chain:
         Raises:
             UserCodeError: nothing is called so.
         """
-        if name not in self.flows:
-            there = ", ".join(sorted(self.flows)) or "nothing"
+        if name not in self.flows or name in self._gone:
+            there = ", ".join(sorted(self.flows.keys() - self._gone)) or "nothing"
             raise UserCodeError(f"There is no tensor {name!r} here.", where=self.where, remedy=f"There is {there}.")
-        return self.flows[name] if keep else self.flows.pop(name)
+        if not keep:
+            self._gone.add(name)
+        return self.flows[name]
 
     def give(self, name: str, flow: Flow) -> None:
         """Let a tensor flow on under `name`."""
-        self.flows[name] = flow
+        self.flows[name] = flow  # in the place of one of the same name: the order of outputs is that of the model's
+        self._gone.discard(name)
 
     def carry(self, name: str, flow: Flow) -> None:
         """Hand a tensor past the model to the steps behind it."""
@@ -89,7 +93,9 @@ class Chain:
         """Add a node, and name its outputs."""
         name = self._fresh(kind)
         values = [name] if outputs == 1 else [f"{name}.{number}" for number in range(outputs)]
-        self._nodes.append(helper.make_node(kind, list(inputs), values, name=name, domain=domain, **attributes))
+        node = helper.make_node(kind, list(inputs), values, name=name, domain=domain)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
+        self._nodes.append(node)
         if domain:
             self._domains.add(domain)
         return values
@@ -136,7 +142,8 @@ class Chain:
         """The piece: raw names come in; `SIDE/NAME` goes out of the front, plain names out of the back."""
         outputs = []
         front = self._side == FRONT
-        for name, flow in {**self.flows, **(self.carried if front else {})}.items():
+        left = {name: flow for name, flow in self.flows.items() if name not in self._gone}
+        for name, flow in {**left, **(self.carried if front else {})}.items():
             given = boundary(FRONT, name) if front else name
             self._nodes.append(helper.make_node("Identity", [flow.value], [given], name=self._fresh("give")))
             outputs.append(_value(given, flow.dtype, flow.shape))

@@ -23,8 +23,9 @@ class Tokenize(Step):
 
     By WordPiece, as BERT: split at white space and punctuation, then the longest piece first; [CLS] in front, [SEP]
     behind, which a text that is too long keeps. A word that the vocabulary cannot end gives its first pieces and [UNK],
-    where BERT's own tokenizer gives [UNK] alone; with every letter in the vocabulary there is none. Or, where `merges` is named, by byte-level BPE, as GPT-2: nothing is
-    added, and a text that is too long is cut off.
+    where BERT's own tokenizer gives [UNK] alone; a vocabulary with every letter in it has no such words.
+
+    Or, where `merges` is named, by byte-level BPE, as GPT-2: nothing is added, and a text that is too long is cut off.
 
     Attributes:
         vocabulary: A file of the project. WordPiece: one token per line, with [PAD], [UNK], [CLS], [SEP] and [MASK]

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 
-def mean_average_precision(
-    truths: Sequence[np.ndarray], found: Mapping[str, np.ndarray], *, iou: float
-) -> float:
+def mean_average_precision(truths: Sequence[np.ndarray], found: Mapping[str, np.ndarray], *, iou: float) -> float:
     """The mean over the classes that occur of the area under precision and recall.
 
     The best detection of a class comes first; it is right where it overlaps an object of its class by `iou` or more

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from average_precision import mean_average_precision
-from scenes import scenes
+from scenes import HEIGHT, WIDTH, scenes
 from torch import nn
 from torch.nn import functional
 
@@ -116,8 +116,6 @@ def shuffled(split: Split, batch_size: int) -> Iterator[tuple[torch.Tensor, list
 
 def letterboxed(objects: np.ndarray) -> np.ndarray:
     """Objects of a scene where they lie in the letterboxed image: the same sums as [[preprocess]] does."""
-    from scenes import HEIGHT, WIDTH
-
     ratio = min(SIDE / HEIGHT, SIDE / WIDTH)
     inner = np.floor(np.array([WIDTH, HEIGHT]) * ratio + 0.5)
     margin = (SIDE - inner) // 2

@@ -1,4 +1,4 @@
-"""Scenes to find things in: handwritten digits, enlarged and scattered over a noisy ground. Seeded; nothing is downloaded."""
+"""Scenes to find things in: handwritten digits, enlarged and scattered over a noisy ground. Nothing is downloaded."""
 
 import numpy as np
 from sklearn.datasets import load_digits

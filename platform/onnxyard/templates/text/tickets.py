@@ -1,7 +1,7 @@
 """Support tickets out of a small grammar, seeded: a stand-in for texts of your own. Nothing is downloaded.
 
-Each ticket says one thing in one of several ways, between phrases that any ticket may hold. Typing errors, and sentences
-that fit two queues, keep it from being too easy.
+Each ticket says one thing in one of several ways, between phrases that any ticket may hold. Typing errors, and
+sentences that fit two queues, keep it from being too easy.
 """
 
 import random
@@ -72,7 +72,7 @@ SHARE_UNCLEAR, SHARE_TYPOS = 0.06, 0.03
 
 def tickets(count: int, seed: int) -> tuple[list[str], list[str]]:
     """Texts, and the queue that each belongs to."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - no secrets
     written = [_ticket(rng) for _ in range(count)]
     return [text for text, _ in written], [queue for _, queue in written]
 

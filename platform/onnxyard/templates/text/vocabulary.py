@@ -1,11 +1,12 @@
 """Learns vocabulary.txt from the training texts: `python vocabulary.py`.
 
-The vocabulary is part of the model. It is a file of the project, so that it is versioned with the code; the tokenizer in
-the graph holds a copy of it. Learn it anew when the texts change, and train again.
+The vocabulary is part of the model. It is a file of the project, so that it is versioned with the code; the tokenizer
+in the graph holds a copy of it. Learn it anew when the texts change, and train again.
 """
 
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from tickets import tickets
@@ -26,7 +27,7 @@ def vocabulary(texts: list[str], size: int) -> list[str]:
     while len(tokens) < size:
         pairs = Counter()
         for word, pieces in split.items():
-            for pair in zip(pieces, pieces[1:], strict=False):
+            for pair in pairwise(pieces):
                 pairs[pair] += words[word]
         (left, right), _ = max(pairs.items(), key=lambda entry: (entry[1], entry[0]))
         tokens.append(left + right.removeprefix("##"))

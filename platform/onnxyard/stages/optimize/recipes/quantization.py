@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import TYPE_CHECKING
 
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -24,7 +24,8 @@ def prepared(source: Path, folder: Path) -> Path:
     """
     made = folder / "prepared.onnx"
     try:
-        quant_pre_process(source, made)
+        with chdir(folder):  # where its inference is not complete, it leaves two files in the working folder
+            quant_pre_process(source.absolute(), made)
     except Exception:  # noqa: BLE001 - symbolic shape inference raises anything; the second way has to do
         quant_pre_process(source, made, skip_symbolic_shape=True)
     return made
