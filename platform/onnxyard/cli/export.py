@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from onnxyard.cli.export_folder import draft_of, write_manifest
 from onnxyard.cli.options import HomeOption, JsonOption
 from onnxyard.cli.output import err, out, print_json
 from onnxyard.errors import InvalidRequestError
@@ -56,7 +55,9 @@ def export(
 
 
 def _export(source: Path, opset: int | None, output: Path | None, home: Path | None, *, as_json: bool) -> None:
-    from onnxyard.cli.export_work import work_on  # noqa: PLC0415 - brings onnx; the commands' help does without
+    # These bring onnx; the commands' help does without.
+    from onnxyard.cli.export_folder import draft_of, write_manifest  # noqa: PLC0415
+    from onnxyard.cli.export_work import work_on  # noqa: PLC0415
 
     with work_on(source, home) as work:
         target = (output or Path(f"{work.name}-onnx")).expanduser().absolute()

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from onnxyard.sources.source import Asked
     from onnxyard.sources.torch.tree import SourceTree
 
-OPSETS = range(18, 28)
-"""Opsets the dynamo exporter honours; below it silently gives 18."""
-NEWEST_WITH_NOTES = 25
-"""Newer opsets are made from this one by onnx's C++ converter, which drops torch's notes."""
+OPSETS = range(18, 26)
+"""Opsets it writes as asked. Below, it silently gives 18. Above, it names operators of the new opset under the old one
+(a Gelu under opset 18, at 27), so the newer ones are converted from 25."""
 EXPORTER = f"torch.onnx dynamo {metadata.version('torch').partition('+')[0]}"
 
 _NOISE = (

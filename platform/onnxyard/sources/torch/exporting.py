@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from onnxyard.project.project import Project
 
-OPSETS = range(legacy.OPSETS.start, dynamo.OPSETS.stop)
+OPSETS = range(legacy.OPSETS.start, 28)
 """Opsets that some way may lead to."""
 DEFAULT_OPSET = 20
 
@@ -50,7 +50,7 @@ def ways(module: torch.nn.Module, asked: Asked, source: SourceTree) -> Iterator[
     """
     opset = check_opset(asked)
     way = _Ways(module, asked, source, opset)
-    if opset in dynamo.OPSETS:
+    if opset >= dynamo.OPSETS.start:
         yield Attempt("torch.onnx dynamo", way.plain)
         if way.captured and way.translations(opset):
             yield Attempt("torch.onnx dynamo with translations", way.translated)
@@ -185,11 +185,12 @@ class _Ways:
         *,
         translated: bool = False,
     ) -> Exported:
-        model = _graph(self._to_onnx(program, opset, translated=translated), model_file)
-        noted = model
-        if opset > dynamo.NEWEST_WITH_NOTES:
-            noted = self._to_onnx(program, dynamo.NEWEST_WITH_NOTES, translated=translated).model_proto
-        return self._write(model, model_file, trace_origins(noted, self.source), dynamo.EXPORTER, remedies)
+        written_as = min(opset, dynamo.OPSETS.stop - 1)
+        model = _graph(self._to_onnx(program, written_as, translated=translated), model_file)
+        origins = trace_origins(model, self.source)
+        if opset == written_as:
+            return self._write(model, model_file, origins, dynamo.EXPORTER, remedies)
+        return self._write(convert(model, opset), model_file, origins, f"{dynamo.EXPORTER}, {CONVERTER}", remedies)
 
     def _write(
         self,
