@@ -41,7 +41,7 @@ class Case:
         rows: Rows of the example that the plain export is given; ours takes the golden set's.
         outputs: Names of its outputs.
         axes: As in a project file: the axes of inputs that have dynamic ones behind the batch.
-        finding: The doctor's code for it; empty where the doctor must find nothing to warn of.
+        finding: The code of what the doctor must find; empty where it must find nothing to warn of.
         path: The module's path that a refusal must name.
         translations: The project's own, by operator.
     """
@@ -59,6 +59,7 @@ class Case:
 
     def module(self) -> nn.Module:
         """The same module each time, in eval mode, without gradients."""
+        torch._dynamo.reset()  # what a case before did to the compiler behind torch.cond is no part of this one
         torch.manual_seed(0)
         return self.make().eval().requires_grad_(requires_grad=False)
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 
 from benchmarks.export.case import FOLDER, Case, Outcome
 from onnxyard.diagnosis.checks import PARITY, measure
+from onnxyard.diagnosis.doctor import examination
+from onnxyard.diagnosis.doctor.subject import Subject
 from onnxyard.diagnosis.probes import probes
 from onnxyard.diagnosis.proving import prove
 from onnxyard.errors import OnnxyardError
+from onnxyard.lifecycle.finding import Finding, Severity
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.sources.source import MODEL_FILE, Asked
-from onnxyard.sources.torch.exporting import ways
 from onnxyard.sources.torch.reference import TorchModel
-from onnxyard.sources.torch.tree import SourceTree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GOLDEN_ROWS = 4
-SOURCE = SourceTree((FOLDER,))
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class Attempted:
         way: What led to it.
         told: Why not, where not.
         named: Whether a refusal names the right module and line.
+        findings: The codes of what the doctor warns of.
+        doctor_seconds: Of the whole examination; 0 where no doctor was asked.
     """
 
     exported: bool
@@ -47,6 +56,8 @@ class Attempted:
     way: str
     told: str = ""
     named: bool = False
+    findings: tuple[str, ...] = ()
+    doctor_seconds: float = 0.0
 
 
 def asked_of(case: Case) -> Asked:
@@ -68,7 +79,7 @@ def plain(case: Case) -> Attempted:
     dynamic = {
         name: {at: axis for at, axis in enumerate(names) if isinstance(axis, str)} for name, names in axes.items()
     }
-    with TemporaryDirectory() as folder, _silence():
+    with TemporaryDirectory() as folder, silence():
         file = Path(folder) / MODEL_FILE
         began = time.perf_counter()
         try:
@@ -99,34 +110,77 @@ def plain(case: Case) -> Attempted:
 
 
 def ours(case: Case) -> Attempted:
-    """Every way we know, proven; the time of capture, checks and comparison included."""
-    module, asked = case.module(), asked_of(case)
-    reference = TorchModel(module, case.outputs)
-    with TemporaryDirectory() as folder, _silence():
+    """The doctor's examination: every way we know, proven, and everything the doctor looks for."""
+    module, inputs = case.module(), case.example(GOLDEN_ROWS, seed=1)
+    with TemporaryDirectory() as folder, silence(), _proof_timed() as proofs:
         began = time.perf_counter()
         try:
-            expected = reference.run(asked.inputs)
-            proven = prove(
-                ways(module, asked, SOURCE), Path(folder) / "model", asked, expected, reference=reference.run
+            examined = examination.examine(
+                Subject.of_module(
+                    module,
+                    inputs,
+                    outputs=case.outputs,
+                    axes=case.axes,
+                    translations=case.translations,
+                    roots=(FOLDER,),
+                ),
+                Path(folder) / "model",
             )
         except OnnxyardError as error:
+            taken = time.perf_counter() - began
+            told = f"the doctor itself fails: {error.detail.splitlines()[0]}"
             return Attempted(
-                exported=False,
-                matches=False,
-                error=None,
-                seconds=time.perf_counter() - began,
-                way="",
-                told=error.detail,
-                named=case.outcome is Outcome.REFUSED and _names(error, case),
+                exported=False, matches=False, error=None, seconds=taken, way="", told=told, doctor_seconds=taken
             )
-        seconds = time.perf_counter() - began
-    worst = proven.checked.relative_error
-    way = "; ".join(proven.exported.remedies) or "torch.onnx dynamo"
-    return Attempted(exported=True, matches=worst <= PARITY, error=worst, seconds=seconds, way=way)
+        doctor = time.perf_counter() - began
+    findings = tuple(finding for finding in examined.findings if finding.severity is not Severity.NOTE)
+    told = "; ".join(f"{finding.code}: {finding.what}" for finding in findings)
+    codes = tuple(sorted({finding.code for finding in findings}))
+    seconds = proofs[0] if proofs else doctor
+    if examined.proven is None:
+        named = case.outcome is Outcome.REFUSED and any(_names(finding, case) for finding in findings)
+        return Attempted(
+            exported=False,
+            matches=False,
+            error=None,
+            seconds=seconds,
+            way="",
+            told=told,
+            named=named,
+            findings=codes,
+            doctor_seconds=doctor,
+        )
+    worst = examined.proven.checked.relative_error
+    return Attempted(
+        exported=True,
+        matches=worst <= PARITY,
+        error=worst,
+        seconds=seconds,
+        way="; ".join(examined.proven.exported.remedies) or "torch.onnx dynamo",
+        told=told,
+        findings=codes,
+        doctor_seconds=doctor,
+    )
 
 
-def _names(error: OnnxyardError, case: Case) -> bool:
-    return error.where == case.place() and error.facts.get("module", "") == case.path
+@contextmanager
+def _proof_timed() -> Iterator[list[float]]:
+    """How long export and checks take within an examination: the rest is the doctor's own."""
+    taken: list[float] = []
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return prove(*arguments, **named)
+        finally:
+            taken.append(time.perf_counter() - began)
+
+    with patch.object(examination, "prove", timed):
+        yield taken
+
+
+def _names(finding: Finding, case: Case) -> bool:
+    return (finding.code, finding.module, finding.source) == (case.finding, case.path, case.place())
 
 
 def _first_line(error: BaseException) -> str:
@@ -136,14 +190,13 @@ def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
 
 
-class _silence(warnings.catch_warnings):  # noqa: N801 - used as a function
-    """Torch's exporters log and warn about every case; none of it is a result."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+@contextmanager
+def silence() -> Iterator[None]:
+    """Torch's exporters print, log and warn about every case; none of it is a result."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
-
-    def __exit__(self, *raised: object) -> None:
-        logging.disable(logging.NOTSET)
-        super().__exit__(*raised)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from benchmarks.export.planting import Planted
+
 
 @dataclass(frozen=True)
 class Row:
@@ -27,19 +29,29 @@ class Row:
     def as_it_must(self) -> bool:
         """Whether ours did what must be done with the case."""
         if self.case.outcome is Outcome.MATCHES:
-            return self.ours.matches
-        return self.ours.named if self.case.outcome is Outcome.REFUSED else self.ours.exported
+            return self.ours.matches and self.found and not self.accused
+        return self.ours.named if self.case.outcome is Outcome.REFUSED else self.found
+
+    @property
+    def found(self) -> bool:
+        """Whether the doctor finds what it must find."""
+        return not self.case.finding or self.case.finding in self.ours.findings
+
+    @property
+    def accused(self) -> bool:
+        """Whether the doctor warns of a clean module."""
+        return not self.case.finding and bool(self.ours.findings)
 
 
 def line(row: Row) -> str:
     """One case, for the terminal."""
     mark = "ok " if row.as_it_must else "BAD"
     words = [f"{mark} {row.case.name:46} plain {_word(row.plain):18} ours {_word(row.ours):18}"]
-    words.append(f"{row.plain.seconds:5.2f} s {row.ours.seconds:5.2f} s")
-    if row.ours.way and row.ours.way != "torch.onnx dynamo":
+    words.append(f"{row.plain.seconds:5.2f} {row.ours.seconds:5.2f} {row.ours.doctor_seconds:5.2f} s")
+    if row.ours.findings:
+        words.append(row.ours.told[:120])
+    elif row.ours.way and row.ours.way != "torch.onnx dynamo":
         words.append(row.ours.way[:90])
-    elif row.ours.told:
-        words.append(row.ours.told[:90])
     return "  ".join(words)
 
 
@@ -51,12 +63,13 @@ def _word(attempted: Attempted) -> str:
     return f"{'matches' if attempted.matches else 'DIFFERS'} {attempted.error:.1e}"
 
 
-def counts(rows: Sequence[Row]) -> dict[str, float]:
+def counts(rows: Sequence[Row], divergences: Sequence[Planted] = ()) -> dict[str, float]:
     """The suite's figures by name."""
     wanted = [row for row in rows if row.case.outcome is Outcome.MATCHES]
     refused = [row for row in rows if row.case.outcome is Outcome.REFUSED]
     both = [row for row in wanted if row.plain.matches and row.ours.matches and row.ours.way == "torch.onnx dynamo"]
-    ratios = [row.ours.seconds / row.plain.seconds for row in both]
+    clean = [row for row in wanted if not row.case.finding]
+    planted = [row for row in rows if row.case.finding]
     figures: dict[str, float] = {
         "cases": len(rows),
         "should match": len(wanted),
@@ -68,29 +81,49 @@ def counts(rows: Sequence[Row]) -> dict[str, float]:
         "refused, plain": sum(not row.plain.exported for row in refused),
         "refused naming module and line, ours": sum(row.ours.named for row in refused),
     }
-    if both:
+    figures |= {
+        "clean modules": len(clean),
+        "false accusations": sum(row.accused for row in clean),
+        "modules with something to find": len(planted),
+        "found": sum(row.found for row in planted),
+    }
+    if divergences:
+        noticed = [planted for planted in divergences if planted.noticed]
         figures |= {
-            "overhead: cases": len(both),
-            "overhead: ratio of totals": sum(row.ours.seconds for row in both) / sum(row.plain.seconds for row in both),
-            "overhead: median ratio": statistics.median(ratios),
+            "planted divergences that an output shows": len(noticed),
+            "named at the right module and line": sum(planted.named for planted in noticed),
+        }
+    if both:
+        bare = sum(row.plain.seconds for row in both)
+        figures |= {
+            "overhead: cases that export plainly": len(both),
+            "checks / bare export, totals": sum(row.ours.seconds for row in both) / bare,
+            "checks / bare export, median": statistics.median(row.ours.seconds / row.plain.seconds for row in both),
+            "doctor / bare export, totals": sum(row.ours.doctor_seconds for row in both) / bare,
+            "doctor / bare export, median": statistics.median(
+                row.ours.doctor_seconds / row.plain.seconds for row in both
+            ),
         }
     return figures
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[Row], divergences: Sequence[Planted]) -> str:
     """The figures in words, and every case that did not come out as it must."""
-    told = "\n".join(f"{name:40} {value:.4g}" for name, value in counts(rows).items())
-    bad = "\n".join(f"  {row.case.name}: {row.ours.told or row.ours.way}" for row in rows if not row.as_it_must)
-    return f"\n{told}\n" + (f"\nNot as it must be:\n{bad}\n" if bad else "")
+    told = "\n".join(f"{name:40} {value:.4g}" for name, value in counts(rows, divergences).items())
+    bad = [f"  {row.case.name}: {row.ours.told or row.ours.way}" for row in rows if not row.as_it_must]
+    bad += [f"  {planted.words()}" for planted in divergences if not planted.named]
+    return f"\n{told}\n" + ("\nNot as it must be:\n" + "\n".join(bad) + "\n" if bad else "")
 
 
-def write_json(rows: Sequence[Row], file: Path) -> None:
+def write_json(rows: Sequence[Row], divergences: Sequence[Planted], file: Path) -> None:
     """Everything, for whoever compares two runs."""
     cases = [
         {"case": row.case.name, "outcome": row.case.outcome, "plain": asdict(row.plain), "ours": asdict(row.ours)}
         for row in rows
     ]
-    file.write_text(json.dumps({"counts": counts(rows), "cases": cases}, indent=1) + "\n")
+    planted = [asdict(one) | {"named": one.named} for one in divergences]
+    written = {"counts": counts(rows, divergences), "cases": cases, "planted": planted}
+    file.write_text(json.dumps(written, indent=1) + "\n")
 
 
 def chart(rows: Sequence[Row], file: Path) -> None:
