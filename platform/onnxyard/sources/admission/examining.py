@@ -16,10 +16,11 @@ from onnxyard.lifecycle.digest import digest_of, file_digest
 from onnxyard.sources.admission.bombs import refuse_endless_loops, refuse_nodes, refuse_shapes, refuse_tensors
 from onnxyard.sources.admission.domains import EXTENSIONS, operators_by_domain, refuse_domains
 from onnxyard.sources.admission.external import data_files, refuse_external_data
+from onnxyard.sources.admission.graphs import names
 from onnxyard.sources.admission.kinds import CORRUPT, refuse_by_kind
 from onnxyard.sources.admission.opening import Answer, Opener, try_out, why_not_loaded
 from onnxyard.sources.admission.origins import located
-from onnxyard.sources.admission.refusal import Refusal
+from onnxyard.sources.admission.refusal import Refusal, printable
 from onnxyard.sources.admission.wire import first_break
 from onnxyard.tensors.files import protobuf_error
 
@@ -102,6 +103,10 @@ def _read(file: Path, sha256: str | None, size: Callable[[int], None], seen: Exa
         seen.refusals.append(_unparsed(file, len(content), error))
         return
     del content
+    if bad := next((name for name in names(model) if isinstance(name, bytes)), None):
+        told = f"The file is damaged: {printable(bad.decode(errors='replace'))!r} is no text in UTF-8."
+        seen.refusals.append(Refusal(CORRUPT, told, "Export or download the model again."))
+        return
     seen.data_files = data_files(model)
     seen.refusals += refuse_external_data(model, file.parent)
     if not seen.refusals:

@@ -67,6 +67,26 @@ def every_sparse(model: onnx.ModelProto) -> Iterator[onnx.SparseTensorProto]:
                 yield attribute.sparse_tensor
 
 
+def names(model: onnx.ModelProto) -> Iterator[str | bytes]:
+    """Every text of the model that anything here looks at; protobuf gives bytes for one that is no UTF-8."""
+    yield from (entry.domain for entry in model.opset_import)
+    for function in model.functions:
+        yield from (function.name, function.domain, *function.input, *function.output)
+    for graph in every_graph(model):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            yield value.name
+            yield from (axis.dim_param for axis in value.type.tensor_type.shape.dim)
+    for tensor in every_tensor(model):
+        yield tensor.name
+        for entry in tensor.external_data:
+            yield from (entry.key, entry.value)
+    for node in every_node(model):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+        for entry in node.metadata_props:
+            yield from (entry.key, entry.value)
+
+
 def place(node: onnx.NodeProto) -> str:
     """A node in words, as `Conv 'body.0'`: by its name, or by what it gives."""
     name = node.name or next((output for output in node.output if output), "")
