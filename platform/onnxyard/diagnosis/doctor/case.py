@@ -194,7 +194,7 @@ class Case:
         usual = {name: rounding(answers.reference[name], np.finfo(np.float64).eps) for name in apart}
         if all(error <= usual[name] for name, error in apart.items()):
             return
-        epsilon = self.subject.noise.epsilon(trial.inputs)
+        epsilon = self.subject.noise.epsilon
         # Most differences end here, at rounding's size, so that noise is measured only where there is doubt.
         if all(error <= rounding(answers.reference[name], epsilon) / 8 for name, error in apart.items()):
             return

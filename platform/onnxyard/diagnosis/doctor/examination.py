@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,11 +55,10 @@ def examine(subject: Subject, folder: Path | None = None) -> Examination:
     if folder is None:
         with TemporaryDirectory(prefix="onnxyard-doctor-") as scratch:
             return examine(subject, Path(scratch) / "model")
-    around = tuple(development(subject))
     proven = _proven(subject, folder)
     if isinstance(proven, UnsupportedModelError):
-        return Examination(in_order((*blockers(subject, proven, folder), *around)), None)
-    return Examination(in_order((*look(subject, proven.exported, folder / MODEL_FILE), *around)), proven)
+        return Examination(in_order((*blockers(subject, proven, folder), *development(subject))), None)
+    return Examination(look(subject, proven.exported, folder / MODEL_FILE), proven)
 
 
 def _proven(subject: Subject, folder: Path) -> Proven | UnsupportedModelError:
@@ -74,7 +74,7 @@ def _proven(subject: Subject, folder: Path) -> Proven | UnsupportedModelError:
 
 
 def look(subject: Subject, exported: Exported, model_file: Path) -> tuple[Finding, ...]:
-    """What the graph does otherwise than the model: the part of an examination that comes after a proven export.
+    """What the graph does otherwise than the model, and what training saw: what comes after a proven export.
 
     Args:
         subject: The model.
@@ -85,4 +85,6 @@ def look(subject: Subject, exported: Exported, model_file: Path) -> tuple[Findin
         UnsupportedModelError, ArtifactCorruptError: ONNX Runtime cannot load the graph.
     """
     case = Case(subject, exported, model_file)
-    return in_order(finding for probe in PROBES for finding in probe(case))
+    with nullcontext() if subject.torch is None else subject.torch.one_thread():
+        found = [finding for probe in PROBES for finding in probe(case)]
+    return in_order((*found, *development(subject)))

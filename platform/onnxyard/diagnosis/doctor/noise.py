@@ -7,6 +7,7 @@ random deep model, a large magnitude or a decision at a tie makes it as large as
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,15 +28,23 @@ _SEED = 20
 
 
 class Noise:
-    """The noise of one reference."""
+    """The noise of one reference.
 
-    def __init__(self, reference: LoadedModel, torch: TorchReference | None) -> None:
+    Args:
+        reference: The reference.
+        torch: A look inside, for torch models.
+        example: A few rows, to see which types it computes in.
+    """
+
+    def __init__(self, reference: LoadedModel, torch: TorchReference | None, example: Mapping[str, np.ndarray]) -> None:
         self._reference = reference
         self._torch = torch
+        self._example = example
 
-    def epsilon(self, inputs: Mapping[str, np.ndarray]) -> float:
+    @cached_property
+    def epsilon(self) -> float:
         """The rounding unit that the reference computes with."""
-        return float(np.finfo(np.float32).eps) if self._torch is None else self._torch.epsilon(inputs)
+        return float(np.finfo(np.float32).eps) if self._torch is None else self._torch.epsilon(self._example)
 
     def tolerance(
         self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], epsilon: float

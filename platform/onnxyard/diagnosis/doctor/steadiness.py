@@ -37,7 +37,7 @@ def mixes_rows(subject: Subject) -> bool:
         alone, together = subject.reference.run(few), subject.reference.run(subject.asked.inputs)
     except OnnxyardError:
         return False
-    tolerance = subject.noise.tolerance(few, alone, subject.noise.epsilon(few))
+    tolerance = subject.noise.tolerance(few, alone, subject.noise.epsilon)
     return any(
         compare({name: array}, {name: together[name][: len(array)]}).max_abs > tolerance[name]
         for name, array in alone.items()

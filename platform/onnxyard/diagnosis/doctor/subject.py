@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.diagnosis.doctor.noise import Noise
+from onnxyard.diagnosis.doctor.trials import few_rows
 from onnxyard.project.project import Project
 from onnxyard.project.translations import translations_of
 from onnxyard.sources.by_name import source_of
@@ -68,7 +69,7 @@ class Subject:
         self.ways = ways
         self.torch = torch
         self.development = development
-        self.noise = Noise(reference, torch)
+        self.noise = Noise(reference, torch, few_rows(asked, 2))
 
     @cached_property
     def expected(self) -> Mapping[str, np.ndarray]:

@@ -29,7 +29,7 @@ def explain(case: Case, divergence: Divergence) -> Finding | None:
     if answers.reference is None or answers.graph is None or not np.isfinite(divergence.error):
         return None
     inputs = divergence.trial.inputs
-    epsilon = case.subject.noise.epsilon(inputs)
+    epsilon = case.subject.noise.epsilon
     for kind, unit in _NARROWER.items():
         place = narrowed_to(case, kind) if unit > epsilon else None
         if place is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +17,7 @@ from onnxyard.sources.torch.arrays import to_numpy, to_torch
 from onnxyard.sources.torch.outputs import flatten, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
 
@@ -32,6 +33,16 @@ class TorchReference:
         self._outputs = outputs
         self._walks: dict[tuple[int, ...], Walk] = {}
         self._kept: list[Mapping[str, np.ndarray]] = []
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Torch's threads would wait for each other longer than a few rows take, and add up in another order."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     def walk(self, inputs: Mapping[str, np.ndarray]) -> Walk:
         """The module's calls for these inputs; made once per set of arrays."""
