@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onnxyard.lifecycle.handover import OptimizeResult
+    from onnxyard.lifecycle.handover import ExportResult, OptimizeResult
     from onnxyard.lifecycle.version import ModelVersion, VersionStatus
     from onnxyard_flows.stage_tasks import Done
 
@@ -20,6 +21,7 @@ def run_document(
     mlflow_run_id: str | None,
     version: ModelVersion | None = None,
     status: VersionStatus | None = None,
+    exported: ExportResult | None = None,
     optimized: OptimizeResult | None = None,
     endpoint: str | None = None,
     generation: int | None = None,
@@ -35,6 +37,7 @@ def run_document(
         "status": status.value if status is not None else None,
         "mlflow_run_id": mlflow_run_id,
         "stages": {name: {"seconds": round(each.seconds, 3), "reused": each.reused} for name, each in done.items()},
+        "export": None if exported is None else _export(exported),
         "candidates": [
             {
                 "recipe": candidate.recipe,
@@ -71,6 +74,18 @@ def run_document(
         ],
         "endpoint": endpoint,
         "generation": generation,
+    }
+
+
+def _export(exported: ExportResult) -> dict[str, Any]:
+    return {
+        "exporter": exported.exporter,
+        "opset": exported.opset,
+        "ir_version": exported.ir_version,
+        "nodes": exported.nodes,
+        "max_error": finite(exported.max_error),
+        "remedies": list(exported.remedies),
+        "findings": [asdict(finding) for finding in exported.findings],
     }
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from onnxyard.lifecycle.deployment import DeploymentPlan
     from onnxyard.lifecycle.gate import Gate
+    from onnxyard.lifecycle.handover import ExportResult
     from onnxyard.lifecycle.version import ModelVersion, VersionDraft
     from onnxyard.ports.unit_of_work import LifecycleRun
     from onnxyard.project.project import Project
@@ -156,16 +157,17 @@ class Lifecycle:
                 model=self._project.name,
                 done=workshop.done,
                 mlflow_run_id=workshop.records.run_id,
+                exported=made.exported,
                 optimized=made.optimized,
             )
         if version.draft.verdict is VersionStatus.REJECTED:
-            raise self._rejection(workshop, version)
+            raise self._rejection(workshop, version, made.exported)
         if until is Stage.DEPLOY:
             self._deploy(workshop, version)
         delivery = aliases.deliver_aliases(self._yard.unit_of_work, self._yard.recorder, now=_now())
         if delivery.pending:
             log.warning("MLflow's alias will follow with a later command: %s", delivery.error)
-        return self._document(workshop, version)
+        return self._document(workshop, version, made.exported)
 
     def _register(self, workshop: Workshop, made: Made) -> ModelVersion | None:
         """The version, registered; the one that is there where nothing changed; None where validate was not run."""
@@ -233,7 +235,7 @@ class Lifecycle:
             record.params({"endpoint": deployment.endpoint, "target": deployment.target})
             record.params({"version": deployment.version, "generation": deployment.generation})
 
-    def _document(self, workshop: Workshop, version: ModelVersion) -> dict[str, Any]:
+    def _document(self, workshop: Workshop, version: ModelVersion, exported: ExportResult | None) -> dict[str, Any]:
         endpoint = self._project.file.deploy.endpoint
         with self._yard.unit_of_work() as work:
             generation = work.deployments.generation(endpoint)
@@ -243,11 +245,12 @@ class Lifecycle:
             status=version_status(self._yard.unit_of_work, version.draft.model, version.number),
             mlflow_run_id=version.draft.mlflow_run_id,
             done=workshop.done,
+            exported=exported,
             endpoint=endpoint,
             generation=generation,
         )
 
-    def _rejection(self, workshop: Workshop, version: ModelVersion) -> GateFailedError:
+    def _rejection(self, workshop: Workshop, version: ModelVersion, exported: ExportResult | None) -> GateFailedError:
         failed = [gate for gate in version.draft.gates if not gate.passed]
         subject = f"{version.draft.model}@{version.number}"
         return GateFailedError(
@@ -265,7 +268,7 @@ class Lifecycle:
                 for gate in failed
             ],
             version=version.number,
-            run=self._document(workshop, version),
+            run=self._document(workshop, version, exported),
         )
 
 

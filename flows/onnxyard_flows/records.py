@@ -93,6 +93,8 @@ def tell_result(stage: StageRecord, result: Result) -> None:
         case ExportResult():
             stage.params({"exporter": result.exporter, "opset": result.opset, "ir_version": result.ir_version})
             stage.metrics({"nodes": float(result.nodes), "max_error": result.max_error})
+            stage.tags({f"onnxyard.remedy.{number}": each for number, each in enumerate(result.remedies, 1)})
+            stage.tags({f"onnxyard.finding.{each.code}": each.what for each in result.findings})
         case OptimizeResult():
             for candidate in result.candidates:
                 measured = {name: getattr(candidate, name) for name in ("quality", "p50_ms", "p99_ms", "size_bytes")}

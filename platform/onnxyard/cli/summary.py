@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from onnxyard.cli.output import out
+from onnxyard.lifecycle.finding import Severity
 
 NUMBERS = frozenset({"seconds", "quality", "p50 ms", "p99 ms", "bytes", "observed", "threshold", "rows", "right"})
 """Columns that are set flush right."""
@@ -19,6 +20,7 @@ def print_lifecycle(document: dict[str, Any]) -> None:
         stages.add_row(name, f"{stage['seconds']:.1f}", "reused" if stage["reused"] else "")
     out.print(stages)
     out.print()
+    _print_export(document["export"])
     if document["candidates"]:
         candidates = table("candidate", "target", "quality", "p50 ms", "p99 ms", "bytes", "")
         for each in document["candidates"]:
@@ -39,6 +41,20 @@ def print_lifecycle(document: dict[str, Any]) -> None:
     where = f" at endpoint {document['endpoint']}, generation {document['generation']}"
     live = document["status"] == "live"
     out.print(f"[bold]{document['model']}@{document['version']}[/] is {document['status']}{where if live else ''}")
+
+
+def _print_export(export: dict[str, Any] | None) -> None:
+    """What had to be done to get the graph, and what the doctor found; nothing where there is nothing to say."""
+    told = [] if export is None else [finding for finding in export["findings"] if finding["severity"] != Severity.NOTE]
+    for remedy in [] if export is None else export["remedies"]:
+        out.print(f"export  {remedy}", markup=False)
+    for finding in told:
+        place = ", ".join(text for text in (finding["module"], finding["source"]) if text)
+        out.print(f"doctor  {finding['code']}: {finding['what']}{f' [{place}]' if place else ''}", markup=False)
+    if told:
+        out.print("        onnxyard doctor DIR tells why it matters and what to do.", markup=False)
+    if export is not None and (told or export["remedies"]):
+        out.print()
 
 
 def table(*columns: str) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.candidate import Candidate
 from onnxyard.lifecycle.deployment import DeploymentPlan
+from onnxyard.lifecycle.finding import Finding
 from onnxyard.lifecycle.gate import Gate
 from onnxyard.lifecycle.signature import Signature
 
@@ -60,6 +61,7 @@ class ExportResult:
         nodes: Nodes in the graph.
         max_error: Largest absolute difference to the golden set's outputs over two batch sizes.
         remedies: What had to be done to get there, one sentence each.
+        findings: What the doctor found in model and graph, the gravest first.
     """
 
     model: Artifact
@@ -71,6 +73,7 @@ class ExportResult:
     nodes: int
     max_error: float
     remedies: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

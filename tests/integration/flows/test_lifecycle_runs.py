@@ -26,6 +26,7 @@ KEYS = [
     "status",
     "mlflow_run_id",
     "stages",
+    "export",
     "candidates",
     "gates",
     "artifacts",

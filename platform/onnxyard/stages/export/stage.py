@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnxyard.diagnosis.proving import empty, prove
+from onnxyard.diagnosis.doctor import Subject, examine, look
+from onnxyard.diagnosis.proving import Proven, empty, prove
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.digest import canonical_json
 from onnxyard.lifecycle.handover import ExportResult
 from onnxyard.project.translations import translations_of
 from onnxyard.sources.by_name import source_of
 from onnxyard.sources.sidecar import SIDECAR_FILE
-from onnxyard.sources.source import Asked
+from onnxyard.sources.source import MODEL_FILE, Asked
 from onnxyard.stages.export.ceilings import check_fits, fitting_opset, highest_ir_version
 from onnxyard.tensors.files import read_tensors, write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from onnxyard.lifecycle.finding import Finding
     from onnxyard.project.protocols import Report
     from onnxyard.stages.export.request import ExportRequest
 
@@ -58,4 +60,22 @@ def run(request: ExportRequest, workspace: Path, report: Report | None = None) -
         nodes=graph.nodes,
         max_error=proven.checked.max_error,
         remedies=proven.exported.remedies,
+        findings=_findings(request, asked, proven, workspace / "model" / MODEL_FILE),
     )
+
+
+def _findings(request: ExportRequest, asked: Asked, proven: Proven, model_file: Path) -> tuple[Finding, ...]:
+    """What the doctor says of model and graph. A graph with steps around the model is no graph of the model alone: there
+    the model is exported once more without them.
+    """  # noqa: D205
+    subject = Subject.of_project(
+        request.project,
+        fitted=request.fitted,
+        golden_set=request.golden_set,
+        processing=request.processing,
+        opset=asked.opset,
+        ir_version=asked.ir_version,
+    )
+    if request.project.file.preprocess or request.project.file.postprocess:
+        return examine(subject).findings
+    return look(subject, proven.exported, model_file)
