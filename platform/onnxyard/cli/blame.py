@@ -103,7 +103,8 @@ def _print(answer: Blame) -> None:
     for note in answer.notes:
         out.print(note, markup=False)
     compared = f"{answer.model} against {answer.reference} on {answer.rows} rows"
-    out.print(f"[dim]{compared}, {answer.paired.pairs} tensors paired by {answer.paired.method}.[/]")
+    paired = f"{answer.paired.pairs} tensors paired by {answer.paired.method}, compared on {answer.looked_into} rows"
+    out.print(f"{compared}; {paired}.", style="dim", markup=False)
 
 
 def _print_node(culprit: Accused) -> None:

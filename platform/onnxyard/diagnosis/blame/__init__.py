@@ -5,7 +5,8 @@ The method
 1. *Pair.* Every tensor of the graph is paired with the value of the source that it holds: by identity (the sidecar
    says which fx node's value a tensor of an export holds), by name between two states of one graph, else by module
    boundaries or by value (`pairing`, `by_value`).
-2. *Run both sides whole.* The source's values come from interpreting its fx graph (or from forward hooks where it
+2. *Run both sides whole.* The outputs are compared on all rows, what is inside on the four worst rows and the first
+   four (`rows`). The source's values come from interpreting its fx graph (or from forward hooks where it
    cannot be traced), the graph's from a copy of it that gives every tensor as an output, with ONNX Runtime's
    optimizations off. The error of a tensor here is what has come together up to it.
 3. *Feed the source's own inputs.* Every paired tensor is cut: its readers get the source's value instead, so that each

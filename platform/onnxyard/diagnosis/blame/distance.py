@@ -62,6 +62,8 @@ class Distance:
         if not (_numeric(reference) and _numeric(actual)):
             self.apart += int(np.count_nonzero(reference != actual))
             return
+        if self._add_plain(reference, actual):
+            return
         wanted, got = _wide(reference), _wide(actual)
         usual, same = _finite(wanted) & _finite(got), _alike(wanted, got)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -72,6 +74,21 @@ class Distance:
         self.scale = max(self.scale, float(size.max(initial=0.0)))
         self.square += float(np.square(difference).sum())
         self.signal += float(np.square(size).sum())
+
+    def _add_plain(self, reference: np.ndarray, actual: np.ndarray) -> bool:
+        """The same, several times faster, for float32 without anything that is not finite; whether it could be."""
+        if not (reference.dtype == actual.dtype == np.float32 and reference.size):
+            return False
+        with np.errstate(invalid="ignore", over="ignore"):
+            size = max(float(reference.max()), -float(reference.min()))
+            difference = actual - reference
+            peak = max(float(difference.max()), -float(difference.min()))
+        if not (size < SENTINEL and peak < SENTINEL):
+            return False
+        self.peak, self.scale = max(self.peak, peak), max(self.scale, size)
+        self.square += _squares(difference)
+        self.signal += _squares(reference)
+        return True
 
     @property
     def relative(self) -> float:
@@ -95,6 +112,10 @@ class Distance:
 def dtype_of(elem_type: int) -> str:
     """The ONNX name of an element type's number."""
     return str(TensorProto.DataType.Name(elem_type))
+
+
+def _squares(values: np.ndarray) -> float:
+    return float(np.einsum("i,i->", values.ravel(), values.ravel(), dtype=np.float64))
 
 
 def _numeric(values: np.ndarray) -> bool:

@@ -106,7 +106,8 @@ class Blame:
         verdict: Whether both sides give the same.
         reference: What is right by definition.
         model: What was judged.
-        rows: Rows that both sides were run on.
+        rows: Rows that the outputs were compared on.
+        looked_into: Those of them, the worst and the first, that the tensors inside were compared on.
         outputs: The final errors.
         rest: The final error that is left when every accused place is given the reference's tensor: the noise.
         culprit: The first place whose error its inputs do not explain, and that reaches an output; None where both
@@ -123,6 +124,7 @@ class Blame:
     reference: str
     model: str
     rows: int
+    looked_into: int
     outputs: tuple[OutputError, ...]
     rest: float
     culprit: Accused | None
@@ -154,10 +156,10 @@ class Blame:
     def document(self) -> dict[str, object]:
         """The answer as JSON has it (`onnxyard blame --json`).
 
-        `verdict` (`same` or `differs`), `sentence`, `rung`, `reference`, `model`, `rows`, `outputs` (name and error),
-        `rest`, `culprit` and `others` (the fields of `Spot`, with `share` and `alone`), `harmless` and `path` (fields
-        of `Spot`), `paired`, `notes`. An error that cannot be a number (NaN or infinity on one side, other shapes) is
-        null.
+        `verdict` (`same` or `differs`), `sentence`, `rung`, `reference`, `model`, `rows`, `looked_into`, `outputs`
+        (name and error), `rest`, `culprit` and `others` (the fields of `Spot`, with `share` and `alone`), `harmless`
+        and `path` (fields of `Spot`), `paired`, `notes`. An error that cannot be a number (NaN or infinity on one
+        side, other shapes) is null.
         """
         return {
             "verdict": str(self.verdict),
@@ -166,6 +168,7 @@ class Blame:
             "reference": self.reference,
             "model": self.model,
             "rows": self.rows,
+            "looked_into": self.looked_into,
             "outputs": [{"name": output.name, "error": _finite(output.error)} for output in self.outputs],
             "rest": _finite(self.rest),
             "culprit": None if self.culprit is None else _accused(self.culprit),

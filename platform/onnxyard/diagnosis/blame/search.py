@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from onnxyard.diagnosis.blame.by_value import by_value
 from onnxyard.diagnosis.blame.changes import Changes
-from onnxyard.diagnosis.blame.comparison import Comparison, compare_tensors, first_rows
+from onnxyard.diagnosis.blame.comparison import Comparison, compare_tensors
 from onnxyard.diagnosis.blame.distance import Distance
 from onnxyard.diagnosis.blame.origins import From, origins_of
 from onnxyard.diagnosis.blame.pairing import (
@@ -23,6 +23,7 @@ from onnxyard.diagnosis.blame.pairing import (
 )
 from onnxyard.diagnosis.blame.probe import NodeFailedError, Probe, attributes_of
 from onnxyard.diagnosis.blame.report import Accused, Blame, OutputError, Paired, Spot, Verdict
+from onnxyard.diagnosis.blame.rows import count_rows, first_rows, telling_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,9 +60,11 @@ def search(
     progress: Callable[[str], None],
 ) -> Blame:
     """Compare, suspect, and try what each suspect's error does to the outputs."""
-    seen = _compare(reference, probe, inputs, sidecar, progress)
+    progress("comparing the outputs")
+    rows, outputs = telling_rows(reference, probe, inputs)
+    seen = _compare(reference, probe, rows, sidecar, progress)
     spots = _Spots(reference, probe, seen, sidecar)
-    trial = _Trial(reference, probe, inputs, seen)
+    trial = _Trial(reference, probe, rows, seen)
     suspects = seen.suspects
     progress(f"trying {min(len(suspects), _TRIED)} suspects")
     error, rest = trial.error(()), trial.error(suspects)
@@ -79,8 +82,9 @@ def search(
         verdict=Verdict.DIFFERS if culprit else Verdict.SAME,
         reference=reference.name,
         model=model,
-        rows=_rows(inputs),
-        outputs=tuple(OutputError(name, distance.relative) for name, distance in seen.outputs.items()),
+        rows=max(1, count_rows(inputs)),
+        looked_into=max(1, count_rows(rows)),
+        outputs=tuple(OutputError(name, distance.relative) for name, distance in outputs.items()),
         rest=rest.peak,
         culprit=culprit,
         others=tuple(accused[1:]),
@@ -127,7 +131,7 @@ def _pairings(
     if named := by_name(reference.places, probe):
         yield pairing(Method.NAMES, named, reference, probe)
     progress("pairing tensors by value")
-    few = first_rows(inputs, _PAIRING_ROWS) if reference.any_rows else inputs
+    few = first_rows(inputs, reference, _PAIRING_ROWS)
     valued = pairing(Method.VALUES, by_value(reference.run(few), probe, few), reference, probe)
     modules = pairing(
         Method.MODULES, by_module(reference.places, probe, origins_of(probe.model, sidecar)), reference, probe
@@ -151,8 +155,7 @@ class _Trial:
         self._pairs = {pair.tensor: pair for pair in seen.pairing.pairs}
         self._finals = output_pairs(reference, probe)
         suspects = seen.suspects
-        # As many rows as keep the suspects' tensors, which all stay in memory, within bounds.
-        self._inputs = first_rows(inputs, 32) if reference.any_rows else dict(inputs)
+        self._inputs = inputs
         keep = {self._pairs[name].place for name in suspects} | {pair.place for pair in self._finals}
         self._expected = reference.run(self._inputs, keep)
         try:
@@ -251,10 +254,6 @@ def _share(error: _Final, left: _Final) -> float:
 
 def _paired(found: Pairing) -> Paired:
     return Paired(found.method, len(found.pairs), found.places, found.tensors, found.certainty)
-
-
-def _rows(inputs: Tensors) -> int:
-    return max((len(array) for array in inputs.values() if array.ndim), default=1)
 
 
 def _notes(reference: Reference, seen: Comparison, suspects: list[str]) -> Iterator[str]:
