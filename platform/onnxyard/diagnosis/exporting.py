@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from onnxyard.diagnosis.checks import check_file, measure
+from onnxyard.diagnosis.checks import CheckedModel, check_file, measure
 from onnxyard.diagnosis.probes import Probe, largest_values
 from onnxyard.diagnosis.proving import Proven, empty, prove
 from onnxyard.errors import UnsupportedModelError
@@ -17,7 +17,7 @@ from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.sources.admission.admitting import admit
 from onnxyard.sources.admission.domains import EXTENSIONS
 from onnxyard.sources.admission.opening import Opener, made_up
-from onnxyard.sources.converting import CONVERTER, convert
+from onnxyard.sources.converting import CONVERTER, convert, relabel
 from onnxyard.sources.saving import save_model
 from onnxyard.sources.sidecar import SIDECAR_FILE, sidecar
 from onnxyard.sources.source import MODEL_FILE, Asked, Exported
@@ -71,7 +71,10 @@ def export_module(
 
 
 def export_file(model_file: Path, folder: Path, *, opset: int | None = None) -> Proven:
-    """A finished file as it is, or converted to another opset and compared with itself on made-up inputs.
+    """A finished file as it is, or at another opset and compared with itself on made-up inputs.
+
+    Another opset comes by ONNX's version converter, or where that has no way and every operator has the same form
+    there, by the opset's number alone.
 
     Args:
         model_file: The ONNX file; opened in a disposable child before it is opened here.
@@ -85,31 +88,59 @@ def export_file(model_file: Path, folder: Path, *, opset: int | None = None) -> 
     """
     admitted = admit(model_file)
     original = read_graph(model_file)
-    copy = empty(folder) / MODEL_FILE
-    exporter = "finished file"
-    remedies: tuple[str, ...] = ()
-    if opset in {None, original.opset}:
+    asking = list(_asking_itself(model_file, original))
+
+    def take(copy: Path) -> Exported:
         shutil.copyfile(model_file, copy)
         for name in admitted.data_files:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(model_file.parent / name, folder / name)
-    else:
-        save_model(convert(onnx.load(model_file), opset), copy)
-        exporter = CONVERTER
-        remedies = (f"Converted from opset {original.opset} to {opset}.",)
+            (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(model_file.parent / name, copy.parent / name)
+        return _exported(copy, "finished file")
+
+    def converted(copy: Path) -> Exported:
+        save_model(convert(onnx.load(model_file), asked), copy)
+        return _exported(copy, CONVERTER, f"Converted from opset {original.opset} to {asked}.")
+
+    def relabelled(copy: Path) -> Exported:
+        model, changed = relabel(onnx.load(model_file), asked)
+        save_model(model, copy)
+        told = f"{', '.join(changed)} read in the version of opset {asked}, which has the same form."
+        return _exported(copy, "relabelled", told)
+
+    asked = original.opset if opset is None else opset
+    ways = (take,) if asked == original.opset else (converted, relabelled)
+    first: UnsupportedModelError | None = None
+    for way in ways:
+        try:
+            exported = way(empty(folder) / MODEL_FILE)
+            checked = _compared(folder / MODEL_FILE, asked, original, asking)
+        except UnsupportedModelError as error:
+            first = first or error
+            continue
+        write_bytes(folder / SIDECAR_FILE, canonical_json(exported.sidecar))
+        return Proven(exported, checked, ())
+    shutil.rmtree(folder)
+    assert first is not None  # noqa: S101 - there is at least one way
+    raise first
+
+
+def _compared(copy: Path, opset: int, original: Graph, asking: list[Probe]) -> CheckedModel:
     graph = check_file(copy, opset)
     if graph.signature != original.signature:
         raise UnsupportedModelError(f"The converted graph has another signature: {graph.signature}.")
-    checked = measure(copy, graph, list(_asking_itself(model_file, original)))
+    checked = measure(copy, graph, asking)
     if not checked.holds:
         raise UnsupportedModelError(
             f"The converted graph differs from the file by {checked.relative_error:.2g} of the largest value of "
             f"{checked.where!r}.",
             remedy="Export from the framework at this opset instead.",
         )
+    return checked
+
+
+def _exported(copy: Path, exporter: str, *remedies: str) -> Exported:
     document = sidecar(onnx.load(copy, load_external_data=False), {}, {}, exporter=exporter)
-    write_bytes(folder / SIDECAR_FILE, canonical_json(document))
-    return Proven(Exported(exporter, document, remedies), checked, ())
+    return Exported(exporter, document, remedies)
 
 
 def _asking_itself(model_file: Path, graph: Graph) -> Iterator[Probe]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from onnxyard.diagnosis.checks import CheckedModel, check_model
 from onnxyard.diagnosis.probes import probes
-from onnxyard.errors import InvalidRequestError, UnsupportedModelError
+from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
 from onnxyard.sources.axes import check_axes
 from onnxyard.sources.ir_version import lower
 from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
@@ -60,13 +60,13 @@ def prove(
 
     Raises:
         InvalidRequestError: the declared axes do not fit the example, or not the source itself.
-        UnsupportedModelError, InvalidRequestError: the first attempt's reason, when none is taken; its fact `attempts`
-            lists all of them.
+        UnsupportedModelError, InvalidRequestError, ArtifactCorruptError: the first attempt's reason, when none is
+            taken; its fact `attempts` lists all of them.
     """
     check_axes(asked)
     asking = probes(asked, expected, reference)
     failed: list[tuple[str, str]] = []
-    first: UnsupportedModelError | InvalidRequestError | None = None
+    first: UnsupportedModelError | InvalidRequestError | ArtifactCorruptError | None = None
     plain: Proven | None = None
     kept = folder.with_name(f".{folder.name}.plain")
     try:
@@ -74,7 +74,7 @@ def prove(
             empty(folder)
             try:
                 exported, checked = _try(attempt, folder, asked, asking)
-            except (UnsupportedModelError, InvalidRequestError) as error:
+            except (UnsupportedModelError, InvalidRequestError, ArtifactCorruptError) as error:
                 first = first or error
                 failed.append((attempt.name, error.detail))
                 continue

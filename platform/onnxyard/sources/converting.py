@@ -1,4 +1,4 @@
-"""From one opset to another by ONNX's own version converter. What comes out is claimed, not proven: check it."""
+"""From one opset to another, in two ways. What comes out is claimed, not proven: check it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import onnx
 from onnx import helper, version_converter
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.runtimes.graph import all_nodes
 
 CONVERTER = f"onnx version converter {onnx.__version__}"
 _NEW = re.compile(r"No Previous Version of (?P<operator>\w+) exists")
@@ -38,6 +39,41 @@ def convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         raise UnsupportedModelError(f"ONNX's version converter gave opset {given} instead of {opset}.")
     converted.ir_version = min(converted.ir_version, helper.find_min_ir_version_for(list(converted.opset_import)))
     return converted
+
+
+def relabel(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """The same nodes, read as another opset's operators, where each of them has this form there too.
+
+    Most new versions of an operator only admit more types. Where one means something else under the same form, only a
+    comparison of answers shows it.
+
+    Returns:
+        The model, and the operators that are read in another version than before, sorted.
+
+    Raises:
+        UnsupportedModelError: naming an operator that does not exist there, or an attribute it does not have there.
+    """
+    before = _opset(model)
+    changed = set()
+    for node in all_nodes(model.graph):
+        if node.domain not in {"", "ai.onnx"}:
+            continue
+        try:
+            schema = onnx.defs.get_schema(node.op_type, opset, "")
+        except onnx.defs.SchemaError as error:
+            raise UnsupportedModelError(f"{node.op_type} does not exist in opset {opset}.") from error
+        unknown = sorted({attribute.name for attribute in node.attribute} - schema.attributes.keys())
+        if unknown:
+            raise UnsupportedModelError(f"{node.op_type} has no attribute {unknown[0]!r} in opset {opset}.")
+        if schema.since_version != onnx.defs.get_schema(node.op_type, before, "").since_version:
+            changed.add(node.op_type)
+    labelled = onnx.ModelProto()
+    labelled.CopyFrom(model)
+    for entry in labelled.opset_import:
+        if entry.domain in {"", "ai.onnx"}:
+            entry.version = opset
+    labelled.ir_version = min(labelled.ir_version, helper.find_min_ir_version_for(list(labelled.opset_import)))
+    return labelled, tuple(sorted(changed))
 
 
 def _opset(model: onnx.ModelProto) -> int:

@@ -41,14 +41,18 @@ def command(home):
     return run
 
 
-@pytest.fixture
-def relu(tmp_path):
+def unary(path, operator, **attributes):
     return graphs.write(
-        tmp_path / "relu.onnx",
-        [helper.make_node("Relu", ["features"], ["scores"])],
+        path,
+        [helper.make_node(operator, ["features"], ["scores"], **attributes)],
         [graphs.tensor("features", graphs.FLOAT, ["batch", 4])],
         [graphs.tensor("scores", graphs.FLOAT, ["batch", 4])],
     )
+
+
+@pytest.fixture
+def relu(tmp_path):
+    return unary(tmp_path / "relu.onnx", "Relu")
 
 
 def names(folder):
@@ -104,6 +108,7 @@ def test_a_converter_that_changes_the_answers_is_caught(command, relu, tmp_path,
         return model
 
     monkeypatch.setattr("onnxyard.diagnosis.exporting.convert", convert)
+    monkeypatch.setattr("onnxyard.diagnosis.exporting.relabel", lambda model, opset: (convert(model, opset), ()))
     with pytest.raises(UnsupportedModelError, match="converted graph differs from the file by"):
         command(relu, "--opset", 15, "--output", tmp_path / "out")
     assert names(tmp_path) == ["relu.onnx"]
@@ -111,19 +116,34 @@ def test_a_converter_that_changes_the_answers_is_caught(command, relu, tmp_path,
 
 def test_a_converter_that_returns_the_graph_unchanged_is_caught(command, relu, tmp_path, monkeypatch):
     monkeypatch.setattr("onnxyard.diagnosis.exporting.convert", lambda model, _opset: model)
+    monkeypatch.setattr("onnxyard.diagnosis.exporting.relabel", lambda model, _opset: (model, ()))
     with pytest.raises(UnsupportedModelError, match="opset 20 instead of 15"):
         command(relu, "--opset", 15, "--output", tmp_path / "out")
 
 
-def test_a_matrix_of_a_file_says_why_not(command, relu):
-    said = command(relu, "--opsets", "13..15").stdout.splitlines()
-    assert [line.split()[0] for line in said] == ["opset", "13", "14", "15"]
+def test_where_the_converter_has_no_way_operators_of_the_same_form_are_relabelled(command, relu, tmp_path):
+    document = json.loads(command(relu, "--opset", 11, "--output", tmp_path / "out", "--json").stdout)
+    assert (document["opset"], document["exporter"], document["max_error"]) == (11, "relabelled", 0)
+    assert document["remedies"] == ["Relu read in the version of opset 11, which has the same form."]
+
+
+def test_the_same_form_with_another_meaning_is_caught(command, tmp_path):
+    softmax = unary(tmp_path / "softmax.onnx", "Softmax", axis=0)  # up to opset 12 it takes all axes from this one on
+    with pytest.raises(UnsupportedModelError):
+        command(softmax, "--opset", 11, "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_matrix_of_a_file_says_why_not(command, tmp_path):
+    said = command(unary(tmp_path / "gelu.onnx", "Gelu"), "--opsets", "19..21").stdout.splitlines()
+    assert [line.split()[0] for line in said] == ["opset", "19", "20", "21"]
     assert [" no " in line for line in said[1:]] == [True, False, False]
 
 
-def test_a_matrix_without_a_row_that_holds_ends_with_seven(command, relu):
-    rows = json.loads(command(relu, "--opsets", "12..13", "--json", wants=7).stdout)["rows"]
-    assert ["Relu changed in opset 14" in row["notes"] for row in rows] == [True, True]
+def test_a_matrix_without_a_row_that_holds_ends_with_seven(command, tmp_path):
+    gelu = unary(tmp_path / "gelu.onnx", "Gelu")
+    rows = json.loads(command(gelu, "--opsets", "18..19", "--json", wants=7).stdout)["rows"]
+    assert ["Gelu" in row["notes"] for row in rows] == [True, True]
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else_is(command, relu, tmp_path):
@@ -138,14 +158,14 @@ def test_an_earlier_export_is_replaced_and_nothing_else_is(command, relu, tmp_pa
     assert onnx.load(out / "model.onnx").opset_import[0].version == 15
 
 
-def test_a_failed_export_leaves_an_earlier_one_as_it_is(command, relu, tmp_path):
-    out = tmp_path / "out"
-    command(relu, "--output", out)
+def test_a_failed_export_leaves_an_earlier_one_as_it_is(command, tmp_path):
+    out, gelu = tmp_path / "out", unary(tmp_path / "gelu.onnx", "Gelu")
+    command(gelu, "--output", out)
     before = Artifact.of_folder(out).digest
-    with pytest.raises(UnsupportedModelError, match="Relu changed"):
-        command(relu, "--opset", 12, "--output", out)
+    with pytest.raises(UnsupportedModelError, match="Gelu"):
+        command(gelu, "--opset", 12, "--output", out)
     assert Artifact.of_folder(out).digest == before
-    assert names(tmp_path) == ["out", "relu.onnx"]
+    assert names(tmp_path) == ["gelu.onnx", "out"]
 
 
 def test_a_foreign_folder_that_fills_up_meanwhile_is_not_overwritten(tmp_path):

@@ -7,7 +7,7 @@ from onnx import helper
 import graphs
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources import converting
-from onnxyard.sources.converting import convert
+from onnxyard.sources.converting import convert, relabel
 
 
 def relu(tmp_path, *, opset, operator="Relu"):
@@ -48,3 +48,19 @@ def test_weights_beside_the_file_are_too_large_for_it(tmp_path):
     file, _ = graphs.linear(tmp_path / "model.onnx", external=True)
     with pytest.raises(UnsupportedModelError, match="too large"):
         convert(onnx.load(file, load_external_data=False), 17)
+
+
+def test_operators_of_the_same_form_are_relabelled(tmp_path):
+    model = relu(tmp_path, opset=20)
+    labelled, changed = relabel(model, 13)
+    assert (labelled.opset_import[0].version, labelled.ir_version, changed) == (13, 7, ("Relu",))
+    assert model.opset_import[0].version == 20
+
+
+def test_an_operator_or_attribute_that_is_newer_is_not_relabelled(tmp_path):
+    with pytest.raises(UnsupportedModelError, match="Gelu does not exist in opset 17"):
+        relabel(relu(tmp_path, opset=20, operator="Gelu"), 17)
+    model = relu(tmp_path, opset=20, operator="Reshape")
+    model.graph.node[0].attribute.append(helper.make_attribute("allowzero", 1))
+    with pytest.raises(UnsupportedModelError, match="Reshape has no attribute 'allowzero' in opset 13"):
+        relabel(model, 13)

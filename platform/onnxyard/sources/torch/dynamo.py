@@ -44,7 +44,8 @@ TORCH_ERRORS = (
     TypeError,
     AssertionError,
     LookupError,
-    NotImplementedError,
+    AttributeError,
+    ArithmeticError,
     torch._dynamo.exc.UserError,  # noqa: SLF001 - torch names it nowhere else
 )
 """What torch's exporters raise over a model they cannot take."""

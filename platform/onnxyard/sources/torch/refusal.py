@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MISSING = re.compile(r"No ONNX function found for <OpOverload\(op='(?P<op>[^']+)'")
 _LEGACY = re.compile(r"ONNX export of operator (?P<op>\w+)|Exporting the operator '(?P<named>[\w:]+)'")
 _FROM_OPSET = re.compile(r"added in version (?P<opset>\d+)")
+_TRANSLATE = "Use another operation there, or name its ONNX form in [export.translations]."
 _VIOLATED = re.compile(r"Constraints violated \((?P<axes>[^)]+)\)")
 _STYLE = re.compile(r"\x1b\[\d+m")
 
@@ -60,7 +61,7 @@ def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
     names = {type(link).__name__ for link in chain}
     if match := _MISSING.search(text):
         op = match["op"].removesuffix(".default")
-        return _Told(f"The operator {op} has no ONNX translation", "Use another operation there.", op)
+        return _Told(f"The operator {op} has no ONNX translation", _TRANSLATE, op)
     if match := _LEGACY.search(text):
         op = str(match["op"] or match["named"]).replace("::", ".")
         newer = _FROM_OPSET.search(text)
@@ -68,7 +69,7 @@ def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
         return _Told(f"The operator {op} has no translation in the legacy exporter at this opset", remedy, op)
     if node is not None:
         op = str(node.target).removesuffix(".default")
-        return _Told(f"The operator {op} cannot be translated to ONNX: {_gist(chain)}", "", op)
+        return _Told(f"The operator {op} cannot be translated to ONNX: {_gist(chain)}", _TRANSLATE, op)
     if "GuardOnDataDependentSymNode" in names:
         return _Told(
             "A branch depends on the data, which a graph cannot follow",
@@ -77,7 +78,7 @@ def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
         )
     if "ConstraintViolationError" in names or "Constraints violated" in text:
         return _baked_axis(text)
-    return _Told(f"torch cannot export the model: {_gist(chain)}", "")
+    return _Told(f"torch cannot export the model: {_gist(chain)}", "Change what forward does there.")
 
 
 def _baked_axis(text: str) -> _Told:
