@@ -136,7 +136,7 @@ TIED_WEIGHTS_SPLIT = Code(
     WARNING,
     "A weight that modules share is stored more than once.",
     "The file and the memory are larger than they need be, and a later edit changes one copy only.",
-    "Use the weight through one module, or functional.linear(x, embedding.weight).",
+    "Nothing, for a small one: the exporter transposed it beforehand. Else ask for it in one orientation only.",
 )
 PROCESSING_SKEW = Code(
     "processing-skew",

@@ -80,7 +80,7 @@ def _decision(one: str | None, two: str | None, read: Read) -> str | None:
         return None
     for statement in _decisions(tree):
         held = {_part(statement, line) for line in lines} | ({None} if len(lines) < 2 else set())
-        if len(held) > 1:
+        if len(held) > 1 and not (held == {"orelse", None} and _is_elif(statement)):
             return f"{file}:{statement.lineno}"
     return None
 
@@ -89,6 +89,12 @@ def _decisions(tree: ast.AST) -> Iterator[ast.If | ast.For | ast.While | ast.IfE
     for node in ast.walk(tree):  # breadth first: outer ones come before inner ones
         if isinstance(node, (ast.If, ast.For, ast.While, ast.IfExp)):
             yield node
+
+
+def _is_elif(node: ast.AST) -> bool:
+    """Whether another decision is all there is behind `else`: then that one sends the walks their ways."""
+    behind = getattr(node, "orelse", [])
+    return isinstance(behind, list) and len(behind) == 1 and isinstance(behind[0], ast.If)
 
 
 def _part(node: ast.If | ast.For | ast.While | ast.IfExp, line: int) -> str | None:
