@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from onnxyard.lifecycle.signature import TensorSpec
     from onnxyard.processing.step import Step
+
+_STEP = re.compile(rf"({FRONT}|{BACK})/\d+\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +169,8 @@ def _names(graph: onnx.GraphProto) -> Iterator[str]:
 
 
 def is_step(name: str) -> bool:
-    """Whether a node of this name is part of a step, and not of the model."""
-    return name.startswith((f"{FRONT}/", f"{BACK}/"))
+    """Whether a node of this name is part of a step; one that quantizes `preprocess/pixels` belongs to the model."""
+    return _STEP.match(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class Parts:
 def parts_of(model: onnx.ModelProto) -> Parts | None:
     """Take a graph that `framed` made apart; None for one that has no steps."""
     nodes = model.graph.node
-    sides = {side: [n for n in nodes if n.name.startswith(f"{side}/")] for side in (FRONT, BACK)}
+    sides = {side: [n for n in nodes if is_step(n.name) and n.name.startswith(side)] for side in (FRONT, BACK)}
     core = [node for node in nodes if not is_step(node.name)]
     if len(core) == len(nodes):
         return None
