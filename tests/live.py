@@ -61,7 +61,7 @@ class Live:
         yard = Yard(Settings.read(home=self.home))
         with bench(yard, self.project) as on:
             processing = load_processing(on.export_request().processing)
-            model = source_of(self.project).load(self.project, on.folder / "fitted")
+            model = source_of(on.project).load(on.project, on.folder / "fitted")
             return processing.after(model.run(processing.before(raw)))
 
     def ask(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -21,6 +21,12 @@ ROOMS = {
         "platform/onnxyard/templates/",
     ],
     "openvino": ["platform/onnxyard/runtimes/"],
+    # Never in this environment: only what runs inside a toolchain imports them.
+    "keras": ["platform/onnxyard/sources/keras/", "platform/onnxyard/templates/keras/training.py"],
+    "tensorflow": ["platform/onnxyard/sources/keras/"],
+    "tf2onnx": ["platform/onnxyard/sources/keras/"],
+    "jax": ["platform/onnxyard/sources/jax/inside.py", "platform/onnxyard/templates/jax/training.py"],
+    "jax2onnx": ["platform/onnxyard/sources/jax/inside.py"],
 }
 
 

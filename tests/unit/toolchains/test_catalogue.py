@@ -1,4 +1,7 @@
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,8 @@ from onnxyard.project.file import PACKAGES
 from onnxyard.sources.jax.source import JAX
 from onnxyard.sources.keras.source import KERAS
 from onnxyard.toolchains.catalogue import catalogue, known
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", catalogue())
@@ -27,6 +32,22 @@ def test_every_framework_without_packages_here_has_its_toolchain():
     for source in isolated.values():
         assert source.toolchain in catalogue()
         assert source.program.is_file()
+
+
+def test_nothing_of_a_toolchain_is_among_our_own_packages():
+    ours = (ROOT / "constraints.txt").read_text() + (ROOT / "pyproject.toml").read_text()
+    found = re.findall(r'(?m)^\s*"?([A-Za-z0-9_.-]+)(?=[=<>~! \[;"])', ours)
+    names = {name.lower().replace("_", "-") for name in found}
+    assert "numpy" in names
+    for toolchain in catalogue().values():
+        assert set(toolchain.shown) & names == set()
+
+
+def test_this_side_of_a_source_imports_nothing_of_its_framework():
+    code = "import sys; from onnxyard.sources.keras.source import KERAS; from onnxyard.sources.jax.source import JAX"
+    told = "print(sorted({'keras', 'tensorflow', 'jax', 'tf2onnx', 'jax2onnx'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", f"{code}; {told}"], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_both_sides_read_tensors_with_the_same_releases():
