@@ -25,7 +25,28 @@ if TYPE_CHECKING:
 
 
 def run(request: ExportRequest, workspace: Path, report: Report | None = None) -> ExportResult:  # noqa: ARG001 - a stage's shape
-    """Export (or take the finished file), check, and write model and sidecar.
+    """Export (or take the finished file), check, write model and sidecar, and let the doctor look at both.
+
+    Raises what `export` raises.
+    """
+    asked, proven = export(request, workspace)
+    graph = proven.checked.graph
+    return ExportResult(
+        model=Artifact.of_folder(workspace / "model"),
+        sidecar=Artifact.of_folder(workspace / "sidecar"),
+        signature=graph.signature,
+        opset=graph.opset,
+        ir_version=graph.ir_version,
+        exporter=proven.exported.exporter,
+        nodes=graph.nodes,
+        max_error=proven.checked.max_error,
+        remedies=proven.exported.remedies,
+        findings=_findings(request, asked, proven, workspace / "model" / MODEL_FILE),
+    )
+
+
+def export(request: ExportRequest, workspace: Path) -> tuple[Asked, Proven]:
+    """The export alone: model and sidecar in the workspace, proven, and what was asked for.
 
     Raises:
         UnsupportedModelError: the model cannot be exported, the result is not what it should be, or a target's ONNX
@@ -49,25 +70,14 @@ def run(request: ExportRequest, workspace: Path, report: Report | None = None) -
     proven = prove(attempts, workspace / "model", asked, expected, reference=reference)
     check_fits(project, proven.checked.graph.opsets, proven.checked.graph.ir_version)
     write_bytes(empty(workspace / "sidecar") / SIDECAR_FILE, canonical_json(proven.exported.sidecar))
-    graph = proven.checked.graph
-    return ExportResult(
-        model=Artifact.of_folder(workspace / "model"),
-        sidecar=Artifact.of_folder(workspace / "sidecar"),
-        signature=graph.signature,
-        opset=graph.opset,
-        ir_version=graph.ir_version,
-        exporter=proven.exported.exporter,
-        nodes=graph.nodes,
-        max_error=proven.checked.max_error,
-        remedies=proven.exported.remedies,
-        findings=_findings(request, asked, proven, workspace / "model" / MODEL_FILE),
-    )
+    return asked, proven
 
 
 def _findings(request: ExportRequest, asked: Asked, proven: Proven, model_file: Path) -> tuple[Finding, ...]:
-    """What the doctor says of model and graph. A graph with steps around the model is no graph of the model alone: there
-    the model is exported once more without them.
-    """  # noqa: D205
+    """What the doctor says of model and graph.
+
+    A graph with steps around the model is no graph of the model alone: there the model is exported once more without.
+    """
     subject = Subject.of_project(
         request.project,
         fitted=request.fitted,
