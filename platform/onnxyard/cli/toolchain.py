@@ -50,7 +50,8 @@ def list_toolchains(as_json: JsonOption = False, home: HomeOption = None) -> Non
         return
     from rich.table import Table  # noqa: PLC0415 - only where people read
 
-    table = Table("name", "state", "packages", "size", "path", box=None)
+    table = Table("name", "state", "packages", "size", box=None)
+    table.add_column("path", overflow="fold")
     for each in environments:
         toolchain, size = each.toolchain, each.size_bytes()
         packages = ", ".join(f"{package} {toolchain.versions[package]}" for package in toolchain.shown)

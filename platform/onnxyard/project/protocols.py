@@ -10,6 +10,14 @@ A module holds plain functions; nothing is subclassed or registered:
 `config` is `[develop.config]` of the project file plus `config["seed"]`. A second file, named by
 `[project] processing`, may hold `preprocess(raw) -> inputs` and `postprocess(outputs) -> answer`: they travel with
 every version, and `train` is given splits that have been through `preprocess` already.
+
+Keras and JAX live in an environment of their own (a toolchain), and so does what trains there: a file named by
+`[project] training`, which may import numpy, the toolchain's packages and this module, with
+
+    def train(splits, config, report) -> keras.Model            [project] framework = "keras"
+
+    def model(config) -> apply                                  [project] framework = "jax": apply(params, **inputs)
+    def train(splits, config, report) -> params                 a tree of dicts, lists and tuples of arrays
 """
 
 from __future__ import annotations
