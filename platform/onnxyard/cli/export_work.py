@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 from onnxyard.bootstrap import Yard
 from onnxyard.cli.workbench import bench
+from onnxyard.diagnosis.proving import Proven
 from onnxyard.project.project import load_project
-from onnxyard.runtimes.graph import Graph, read_graph
+from onnxyard.runtimes.graph import Graph
 from onnxyard.runtimes.releases import Release, smallest_release
 from onnxyard.settings import PROJECT_FILE, Settings
-from onnxyard.sources.source import MODEL_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ class Written:
     exporter: str
     max_error: float
     remedies: tuple[str, ...]
+
+    @classmethod
+    def of(cls, proven: Proven) -> Written:
+        """What a proven export says of itself."""
+        return cls(proven.checked.graph, proven.exported.exporter, proven.checked.max_error, proven.exported.remedies)
 
     @property
     def release(self) -> Release | None:
@@ -81,22 +86,20 @@ def work_on(path: Path, home: Path | None) -> Iterator[Work]:
     with bench(yard, project) as ready:
         request = ready.export_request()
 
-        def export(opset: int | None, folder: Path) -> Written:
-            from onnxyard.stages.export.stage import run  # noqa: PLC0415 - imports the framework
+        def write(opset: int | None, folder: Path) -> Written:
+            from onnxyard.stages.export.stage import export  # noqa: PLC0415 - imports the framework
 
             with TemporaryDirectory(prefix="export-", dir=ready.folder) as scratch:
                 workspace = Path(scratch)
-                result = run(request if opset is None else request.at(opset), workspace)
+                _, proven = export(request if opset is None else request.at(opset), workspace)
                 for part in ("model", "sidecar"):
                     shutil.copytree(workspace / part, folder, dirs_exist_ok=True)
-            graph = read_graph(folder / MODEL_FILE)
-            return Written(graph, result.exporter, result.max_error, result.remedies)
+            return Written.of(proven)
 
-        yield Work(project.name, export)
+        yield Work(project.name, write)
 
 
 def _export_file(file: Path, opset: int | None, folder: Path) -> Written:
     from onnxyard.diagnosis.exporting import export_file  # noqa: PLC0415 - brings onnxruntime
 
-    proven = export_file(file, folder, opset=opset)
-    return Written(proven.checked.graph, proven.exported.exporter, proven.checked.max_error, proven.exported.remedies)
+    return Written.of(export_file(file, folder, opset=opset))
