@@ -1,0 +1,196 @@
+"""Files made to do harm, given to the real commands: one message that says what and where, and nothing left behind.
+
+How long a refusal may take is counted in processor time of the command and its children, which a busy machine does not
+lengthen; the clock has a generous bound of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+import hostile
+from live import ONNXYARD
+from onnxyard.lifecycle.digest import file_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REFUSED_SECONDS = 10
+DEADLINE_SECONDS = 120
+MEMORY_BYTES = 1 << 30
+"""More than the command needs, and far less than the files ask for."""
+
+MODULE = """
+import numpy as np
+from onnxyard.project.data import Split, Splits
+
+def data(config):
+    return Splits(train=Split({"features": np.ones((200, 4), np.float32)}, np.ones(200)))
+
+def metrics(targets, outputs):
+    return {"score": 1.0}
+"""
+FILE = """
+[project]
+name = "hostile"
+module = "hostile_project.py"
+outputs = ["scores"]
+{lines}
+[gates.quality]
+score = 0.5
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+    peak: int
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return dict(json.loads(self.stdout))
+
+
+def command(*arguments: object, cwd: Path) -> Ended:
+    """Run it, measured; no process of it is left."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        running = subprocess.Popen(
+            [*ONNXYARD, *map(str, arguments)], stdout=stdout, stderr=stderr, cwd=cwd, env=environ(cwd)
+        )
+        _, status, used = os.wait4(running.pid, 0)  # of this command and its own children alone
+        running.returncode = os.waitstatus_to_exitcode(status)
+        assert time.monotonic() - began < DEADLINE_SECONDS
+        assert not [one for one in psutil.Process().children(recursive=True) if "onnxyard" in " ".join(one.cmdline())]
+        said = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            said.append(file.read().decode())
+    return Ended(running.returncode, *said, used.ru_utime + used.ru_stime, used.ru_maxrss << 10)
+
+
+def environ(folder: Path) -> dict[str, str]:
+    return {**os.environ, "ONNXYARD_HOME": str(folder / "home")}
+
+
+def files_of(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if "home" not in path.parts}
+
+
+@pytest.mark.parametrize("name", ["hidden loop", "greedy at run time", "nested functions", "cut short"])
+def test_the_doctor_calls_a_bomb_blocked(tmp_path, name):
+    write, code, said = {
+        **hostile.BOMBS,
+        "hidden loop": (hostile.hidden_endless_loop, "resource-bomb", "while running it on a small input"),
+    }[name]
+    file = write(tmp_path / "model.onnx")
+    ended = command("doctor", file, "--json", cwd=tmp_path)
+    assert ended.code == 7, ended.stderr
+    (finding,) = ended.document["findings"]
+    assert (finding["code"], finding["severity"]) == (code, "blocked")
+    assert said in finding["what"]
+    assert finding["remedy"]
+    assert ended.seconds < REFUSED_SECONDS
+    assert ended.peak < MEMORY_BYTES
+    assert files_of(tmp_path) == {"model.onnx"}
+
+
+@pytest.mark.parametrize("name", ["pickle", "caffemodel", "zip bomb"])
+def test_the_doctor_calls_what_is_no_model_by_its_name(tmp_path, name):
+    write, called = hostile.OTHERS[name]
+    write(tmp_path / "model.onnx")
+    ended = command("doctor", tmp_path / "model.onnx", cwd=tmp_path)
+    assert ended.code == 7
+    assert called in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert files_of(tmp_path) == {"model.onnx"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "kind"),
+    [("greedy at run time", 7, "unsupported-model"), ("bit flipped", 8, "artifact-corrupt")],
+)
+def test_export_refuses_a_bomb(tmp_path, name, code, kind):
+    write, finding, said = hostile.BOMBS[name]
+    write(tmp_path / "model.onnx")
+    ended = command("export", "model.onnx", "--output", "exported", "--json", cwd=tmp_path)
+    assert ended.code == code, ended.stderr
+    error = ended.document["error"]
+    assert error["code"] == kind
+    assert said in error["detail"]
+    assert error["context"]["finding"] == finding
+    assert error["context"]["where"].endswith("model.onnx")
+    assert error["context"]["remedy"]
+    assert "Traceback" not in ended.stderr
+    assert ended.seconds < REFUSED_SECONDS
+    assert files_of(tmp_path) == {"model.onnx"}
+
+
+def write_project(root: Path, lines: str) -> Path:
+    root.mkdir()
+    (root / "hostile_project.py").write_text(MODULE)
+    (root / "onnxyard.toml").write_text(FILE.format(lines=lines))
+    return root
+
+
+def run_refused(tmp_path: Path, root: Path) -> dict[str, Any]:
+    """`onnxyard run` refuses the project, and keeps nothing of it."""
+    began = files_of(root) - {"__pycache__"}
+    ended = command("run", root, "--json", cwd=tmp_path)
+    assert ended.code in {3, 7, 8}, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.peak < MEMORY_BYTES
+    assert {name for name in files_of(root) if "__pycache__" not in name} == began
+    return dict(ended.document["error"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["greedy at run time", "endless loop", "unknown domain", "cut short", "overflowing shape"]
+)
+def test_a_run_refuses_a_finished_file_that_is_a_bomb(tmp_path, name):
+    write, code, said = hostile.BOMBS[name]
+    root = write_project(tmp_path / "project", 'onnx = "model.onnx"')
+    write(root / "model.onnx")
+    error = run_refused(tmp_path, root)
+    assert said in error["detail"]
+    assert error["context"]["finding"] == code
+
+
+@pytest.mark.slow
+def test_a_run_refuses_a_finished_file_with_another_digest(tmp_path):
+    root = write_project(tmp_path / "project", f'onnx = "model.onnx"\nonnx_sha256 = "{"0" * 64}"')
+    hostile.sound(root / "model.onnx")
+    error = run_refused(tmp_path, root)
+    assert error["code"] == "artifact-corrupt"
+    assert file_digest(root / "model.onnx") in error["detail"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("torch checkpoint", "no plain state dict"), ("pickle", "no plain state dict"), ("zip bomb", "zip bomb")],
+)
+def test_a_run_refuses_a_checkpoint_that_is_no_state_dict(tmp_path, name, said):
+    root = write_project(tmp_path / "project", '[develop]\ncheckpoint = "weights.pt"')
+    module = MODULE + "\ndef model(config):\n    from torch import nn\n    return nn.Linear(4, 1)\n"
+    (root / "hostile_project.py").write_text(module)
+    hostile.OTHERS[name][0](root / "weights.pt")
+    error = run_refused(tmp_path, root)
+    assert said in error["detail"]
+    assert error["context"]["where"] == "weights.pt"
+    assert not (root / "ran").exists()
