@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from onnxyard.diagnosis.doctor.torch.walk import TO_PYTHON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from onnxyard.diagnosis.doctor.torch.walk import Call, Walk
 
@@ -69,7 +69,7 @@ def _branch(one: Call | None, two: Call | None, read: Read) -> Parting:
 
 
 def _decision(one: str | None, two: str | None, read: Read) -> str | None:
-    """The outermost branch or loop that holds one of the lines in a part that does not hold the other."""
+    """The first branch or loop that holds one of the lines in a part that does not hold the other."""
     file = (one or two or "").rpartition(":")[0]
     if not file:
         return None
@@ -85,10 +85,10 @@ def _decision(one: str | None, two: str | None, read: Read) -> str | None:
     return None
 
 
-def _decisions(tree: ast.AST) -> Iterator[ast.If | ast.For | ast.While | ast.IfExp]:
-    for node in ast.walk(tree):  # breadth first: outer ones come before inner ones
-        if isinstance(node, (ast.If, ast.For, ast.While, ast.IfExp)):
-            yield node
+def _decisions(tree: ast.AST) -> list[ast.If | ast.For | ast.While | ast.IfExp]:
+    """In the order of their lines: outer ones come before inner ones."""
+    found = [node for node in ast.walk(tree) if isinstance(node, (ast.If, ast.For, ast.While, ast.IfExp))]
+    return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
 
 def _is_elif(node: ast.AST) -> bool:

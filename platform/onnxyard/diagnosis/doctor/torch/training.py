@@ -15,7 +15,7 @@ import torch
 
 from onnxyard.errors import UserCodeError
 from onnxyard.project.data import Splits
-from onnxyard.project.functions import Functions
+from onnxyard.project.functions import Functions, Kinds
 from onnxyard.project.seeding import seeded
 from onnxyard.sources.by_name import source_of
 from onnxyard.sources.torch.reference import module_kind
@@ -23,7 +23,7 @@ from onnxyard.sources.torch.reference import module_kind
 if TYPE_CHECKING:
     from onnxyard.project.processing import Processing
     from onnxyard.project.project import Project
-    from onnxyard.project.protocols import Kinds, Report
+    from onnxyard.project.protocols import Report
 
 _ROWS = 2048
 
