@@ -100,6 +100,14 @@ def true_constants(model: onnx.ModelProto) -> frozenset[str]:
     )
 
 
+def moves_by_itself(model: onnx.ModelProto) -> bool:
+    """Whether two runs may differ by themselves: random numbers, with a seed or not, or a node in training mode."""
+    true = true_constants(model)
+    return any(
+        trains(node, true) or (node.op_type in _RANDOM and node.domain in _STANDARD) for node in every_node(model)
+    )
+
+
 def unseeded_randomness(subject: Subject) -> Iterator[Finding]:
     """Nodes that draw without a seed."""
     for node in every_node(subject.model):

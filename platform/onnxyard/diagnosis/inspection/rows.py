@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxyard.diagnosis.file_codes import BATCH_DEPENDENT
 from onnxyard.diagnosis.inspection.levels import tolerance_of
+from onnxyard.diagnosis.inspection.nodes import moves_by_itself
 from onnxyard.diagnosis.inspection.outputs import Arrays, apart, arrays, nudged
 from onnxyard.sources.admission.opening import made_up, run
 from onnxyard.sources.admission.refusal import printable
@@ -27,7 +28,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
 
     Asked where the file itself says that inputs and output share their first axis: by its name.
     """
-    if subject.answer is None:
+    if subject.answer is None or moves_by_itself(subject.model):
         return
     first = subject.answer.inputs
     axis, batched = _shared_axis(subject.model)
