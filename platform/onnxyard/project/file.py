@@ -30,9 +30,9 @@ PROVIDERS = {
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
-    "sklearn": ("scikit-learn", "skl2onnx"),
-    "xgboost": ("xgboost", "onnxmltools"),
-    "lightgbm": ("lightgbm", "onnxmltools"),
+    "sklearn": ("scikit-learn", "skl2onnx", "skops"),
+    "xgboost": ("xgboost-cpu",),
+    "lightgbm": ("lightgbm",),
     "keras": (),
     "jax": (),
 }

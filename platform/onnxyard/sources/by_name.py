@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import MissingExtraError
@@ -24,21 +24,29 @@ def versions_of(project: Project) -> dict[str, str]:
     if isinstance(source, Isolated):
         own = dict(known(source.toolchain).versions)
     else:
-        own = {name: metadata.version(name) for name in project.packages}
+        own = {name: _installed(name, "torch" if name == "torch" else "trees") for name in project.packages}
     steps = (*project.file.preprocess, *project.file.postprocess)
     needed = {"onnx", "onnxruntime", *(name for step in steps for name in step.packages)} if steps else set()
-    return own | {name: _installed(name) for name in sorted(needed)}
+    return own | {name: _installed(name, "processing") for name in sorted(needed)}
 
 
-def _installed(package: str) -> str:
+def _installed(package: str, extra: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError as error:
+        if other := _OTHER_WHEEL.get(package):
+            return _installed(other, extra)
         raise MissingExtraError(
-            f"The project's steps need {package}, which is not installed.",
-            remedy="Install it with: pip install 'onnxyard[processing]'",
-            extra="processing",
+            f"The project needs {package}, which is not installed.",
+            remedy=f"Install it with: pip install 'onnxyard[{extra}]'",
+            extra=extra,
+            package=package,
         ) from error
+
+
+_OF_TABLES = {"sklearn": "Sklearn", "xgboost": "XGBoost", "lightgbm": "LightGBM"}
+_OTHER_WHEEL = {"xgboost-cpu": "xgboost"}
+"""The same code with more around it (a quarter gigabyte for NVIDIA's processors)."""
 
 
 def source_of(project: Project) -> Source:
@@ -66,6 +74,10 @@ def model_source_of(project: Project) -> Source:
         from onnxyard.sources.keras.source import KERAS  # noqa: PLC0415 - as above
 
         return KERAS
+    if framework in _OF_TABLES:
+        room = import_module(f"onnxyard.sources.{framework}.source")
+        source: Source = getattr(room, _OF_TABLES[framework])()
+        return source
     if framework == "jax":
         from onnxyard.sources.jax.source import JAX  # noqa: PLC0415 - as above
 
