@@ -39,8 +39,9 @@ def imported_by(code: str) -> set[str]:
         "import onnxyard, onnxyard.errors, onnxyard.settings, onnxyard.bootstrap",
         "from onnxyard.cli.main import build; build()",
         "import onnxyard.runtimes.onnxruntime, onnxyard.parity, onnxyard.project.project, onnxyard.tensors.files",
+        "import onnxyard.diagnosis.blame.search, onnxyard.diagnosis.blame.samples, onnxyard.cli.blame_case",
     ],
-    ids=["library", "command", "rooms"],
+    ids=["library", "command", "rooms", "blame"],
 )
 def test_nothing_heavy_is_imported(code):
     assert imported_by(code) & HEAVY == set()

@@ -66,7 +66,7 @@ def compare_tensors(
     seen.local = {pair.tensor: Distance() for pair in pairs}
     keep = {pair.place for pair in pairs}
     dtypes: dict[str, np.dtype] = {}
-    batches = list(in_batches(inputs, reference, _fitting(reference, inputs, keep)))
+    batches = list(in_batches(inputs, _fitting(reference, inputs, keep)))
     for number, batch in enumerate(batches, start=1):
         progress(f"comparing {len(pairs)} tensors, batch {number} of {len(batches)}")
         expected = reference.run(batch, keep)
@@ -79,7 +79,7 @@ def compare_tensors(
         for name, value in given.items():
             seen.local[name].add(value, fed.get(name))
     progress("measuring the framework's own rounding")
-    noise = reference.noise(first_rows(inputs, reference, _NOISE_ROWS))
+    noise = reference.noise(first_rows(inputs, _NOISE_ROWS))
     known = {pair.tensor for pair in pairs}
     for pair in pairs:
         nodes, seen.fed_by[pair.tensor] = probe.span(pair.tensor, known)
@@ -92,7 +92,7 @@ def compare_tensors(
 
 def _fitting(reference: Reference, inputs: Tensors, keep: set[str]) -> int:
     """How many rows' tensors fit into memory, at least two."""
-    two = first_rows(inputs, reference, 2)
+    two = first_rows(inputs, 2)
     size = sum(array.nbytes for array in reference.run(two, keep).values()) / max(1, count_rows(two))
     return max(2, int(_BYTES / max(1.0, size)))
 

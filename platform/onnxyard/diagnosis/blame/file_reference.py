@@ -46,10 +46,6 @@ class OnnxFile:
         return self._probe.outputs
 
     @property
-    def any_rows(self) -> bool:
-        return True
-
-    @property
     def fresh(self) -> onnx.ModelProto:
         return self._probe.model
 

@@ -47,10 +47,6 @@ class Hooked:
         return tuple(OUTPUT_PREFIX + name for name in self._names)
 
     @property
-    def any_rows(self) -> bool:
-        return True
-
-    @property
     def fresh(self) -> None:
         return None
 

@@ -60,11 +60,6 @@ class Reference(Protocol):
         ...
 
     @property
-    def any_rows(self) -> bool:
-        """Whether it takes another number of rows than the example it was made with."""
-        ...
-
-    @property
     def fresh(self) -> onnx.ModelProto | None:
         """The graph that the framework's exporter gives today, to tell what was changed since; None where none is."""
         ...
@@ -117,10 +112,6 @@ class Closed:
     @property
     def outputs(self) -> tuple[str, ...]:
         return tuple(OUTPUT_PREFIX + name for name in self._outputs)
-
-    @property
-    def any_rows(self) -> bool:
-        return True
 
     @property
     def fresh(self) -> None:

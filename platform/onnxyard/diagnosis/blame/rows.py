@@ -39,7 +39,7 @@ def telling_rows(
     finals = output_pairs(reference, probe)
     outputs = {pair.tensor: Distance() for pair in finals}
     worst: list[np.ndarray] = []
-    for batch in in_batches(inputs, reference, _AT_ONCE):
+    for batch in in_batches(inputs, _AT_ONCE):
         expected = reference.run(batch, {pair.place for pair in finals})
         actual = _outputs(probe, batch)
         rows = count_rows(batch)
@@ -50,17 +50,17 @@ def telling_rows(
             errors = np.maximum(errors, _by_row(value, actual.get(pair.tensor), rows))
         worst.append(errors)
     errors = np.concatenate(worst)
-    if not reference.any_rows or len(errors) <= _FIRST + _WORST or count_rows(inputs) != len(errors):
+    if len(errors) <= _FIRST + _WORST:
         return dict(inputs), outputs
     order = dict.fromkeys([*np.argsort(-errors, kind="stable")[:_WORST].tolist(), *range(len(errors))])
     kept = sorted(list(order)[: _WORST + _FIRST])
     return {name: array[kept] for name, array in inputs.items()}, outputs
 
 
-def in_batches(inputs: Tensors, reference: Reference, size: int) -> Iterator[dict[str, np.ndarray]]:
+def in_batches(inputs: Tensors, size: int) -> Iterator[dict[str, np.ndarray]]:
     """The rows, at most `size` and at least two at a time; all at once where rows cannot be told apart."""
     rows = count_rows(inputs)
-    if not reference.any_rows or rows <= size:
+    if rows <= size:
         yield dict(inputs)
         return
     starts = list(range(0, rows, size))
@@ -70,9 +70,9 @@ def in_batches(inputs: Tensors, reference: Reference, size: int) -> Iterator[dic
         yield {name: array[start:stop] for name, array in inputs.items()}
 
 
-def first_rows(inputs: Tensors, reference: Reference, rows: int) -> dict[str, np.ndarray]:
+def first_rows(inputs: Tensors, rows: int) -> dict[str, np.ndarray]:
     """The first rows; the inputs as they are where rows cannot be told apart."""
-    return next(in_batches(inputs, reference, rows)) if rows > 1 else dict(inputs)
+    return next(in_batches(inputs, rows))
 
 
 def count_rows(inputs: Tensors) -> int:

@@ -131,7 +131,7 @@ def _pairings(
     if named := by_name(reference.places, probe):
         yield pairing(Method.NAMES, named, reference, probe)
     progress("pairing tensors by value")
-    few = first_rows(inputs, reference, _PAIRING_ROWS)
+    few = first_rows(inputs, _PAIRING_ROWS)
     valued = pairing(Method.VALUES, by_value(reference.run(few), probe, few), reference, probe)
     modules = pairing(
         Method.MODULES, by_module(reference.places, probe, origins_of(probe.model, sidecar)), reference, probe

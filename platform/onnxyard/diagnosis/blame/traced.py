@@ -85,10 +85,6 @@ class Traced:
         return self._outputs
 
     @property
-    def any_rows(self) -> bool:
-        return True
-
-    @property
     def fresh(self) -> onnx.ModelProto | None:
         return self._fresh
 
