@@ -16,7 +16,7 @@ from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 
 _RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
 _HIGHEST = 1000
-_NUMBERS_WIDTH, _LEAST_NOTES = 62, 18
+_FIXED_WIDTH, _LEAST_NOTES = 52, 18
 _VERSION = re.compile(r" \d+(\.\d+)+")
 
 
@@ -85,14 +85,19 @@ def as_table(rows: Iterable[Row], *, width: int) -> Table:
     for heading in ("max error", "nodes", "ONNX Runtime"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("notes", no_wrap=True)
-    room = max(_LEAST_NOTES, width - _NUMBERS_WIDTH)
-    for row in rows:
+    shown = [(row, _short(row.written.exporter) if row.written else "") for row in rows]
+    room = max(_LEAST_NOTES, width - _FIXED_WIDTH - max(len("exporter"), *(len(exporter) for _, exporter in shown)))
+    for row, exporter in shown:
         notes = escape(row.notes if len(row.notes) <= room else f"{row.notes[: room - 1]}…")
         if (one := row.written) is None:
             table.add_row(str(row.opset), "", "", "[red]no[/]", "", "", "", notes)
             continue
         release = "none known" if one.release is None else f"{one.release.name}+"
         numbers = f"{one.max_error:.1e}", str(one.graph.nodes), release
-        exporter = _VERSION.sub("", one.exporter).replace("torch.onnx ", "").replace("onnx version ", "")
         table.add_row(str(row.opset), str(one.graph.ir_version), exporter, "[green]yes[/]", *numbers, notes)
     return table
+
+
+def _short(exporter: str) -> str:
+    """As `dynamo` or `legacy`, without versions."""
+    return _VERSION.sub("", exporter).replace("torch.onnx ", "").replace("onnx version ", "")
