@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from onnx import defs
 
-from onnxyard.errors import MissingExtraError, UserCodeError
+from onnxyard.errors import MissingExtraError, UnsupportedModelError, UserCodeError
 from onnxyard.project.modules import blaming, siblings_of
 from onnxyard.project.seeding import seeded
 from onnxyard.runtimes.graph import all_nodes
@@ -142,6 +143,7 @@ class Program(ABC):
         axes = given["axes"]
         converted = self.convert(read_tensors(Path(given["example"])), axes, given["opset"])
         graph = converted.model.graph
+        self._refuse_newer(graph, given["opset"])
         used = {name for node in all_nodes(graph) for name in node.input} | {value.name for value in graph.output}
         weights = [tensor for tensor in graph.initializer if tensor.name in used]
         del graph.initializer[:]
@@ -161,6 +163,21 @@ class Program(ABC):
         graph.output.extend(ordered)
         save_model(converted.model, Path(given["model_file"]))
         return {"exporter": self.exporter, "origins": converted.origins, "remedies": converted.remedies}
+
+    def _refuse_newer(self, graph: onnx.GraphProto, opset: int) -> None:
+        """Converters write operators that came with a later opset, too."""
+        newer = {
+            node.op_type: next(since for since in range(opset + 1, 100) if defs.has(node.op_type, since, node.domain))
+            for node in all_nodes(graph)
+            if not node.domain and defs.has(node.op_type) and not defs.has(node.op_type, opset)
+        }
+        if newer:
+            raise UnsupportedModelError(
+                f"{self.exporter} writes {', '.join(sorted(newer))}, which opset {opset} does not have.",
+                where="[export] opset",
+                remedy=f"Ask for opset {max(newer.values())}, where it is, or use other operations.",
+                operators=sorted(newer),
+            )
 
     def call(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the user's function returns
         """Call a function of the training file. Raises UserCodeError: it is not there, or raised."""
