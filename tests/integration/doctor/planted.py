@@ -275,3 +275,15 @@ class Frobnicate(nn.Module):
 class ByNumpy(nn.Module):
     def forward(self, x):
         return torch.from_numpy(np.sin(x.numpy()))
+
+
+class Fixed(nn.Module):
+    def forward(self, x):
+        return x.reshape(6, 2, 2)  # here: Fixed
+
+
+class FixedForOne(nn.Module):
+    def forward(self, x):
+        if x.shape[0] == 6:  # here: FixedForOne
+            return x.reshape(6, 2, 2)
+        return x[:, None].reshape(-1, 2, 2)

@@ -69,6 +69,7 @@ def test_an_output_that_no_graph_gives(module, outputs):
     assert [finding.code for finding in found] == ["unsupported-output"]
 
 
+@pytest.mark.slow
 def test_an_opset_that_is_out_of_reach_with_the_one_that_works():
     example = {"x": floats(3, 2, 5, 5), "grid": RANDOM.uniform(-1, 1, (3, 4, 4, 2)).astype(np.float32)}
     found = examined(planted.AtOpset(), example, opset=11)
@@ -79,6 +80,13 @@ def test_an_opset_that_is_out_of_reach_with_the_one_that_works():
 def test_what_has_no_name_of_its_own_is_told_in_the_exporters_words():
     found = examined(planted.ByNumpy(), {"x": floats(3, 4)})
     assert found[0].code == "export-failed"
+
+
+@pytest.mark.parametrize("kind", [planted.Fixed, planted.FixedForOne], ids=["for all", "for one"])
+def test_an_axis_that_the_code_fixes_is_named_beside_the_refusal(kind):
+    found = examined(Nest(kind()), {"x": floats(6, 4)})
+    assert [finding.code for finding in found] == ["export-failed", "baked-axis"]
+    assert spots(found, "baked-axis") == [("inner", line(kind.__name__))]
 
 
 def test_a_model_without_any_of_it_is_not_blocked():

@@ -40,13 +40,14 @@ def blockers(subject: Subject, failure: UnsupportedModelError, folder: Path) -> 
     if not found:
         found += _opset(subject, folder)
     yield from found
-    if not found:
+    if all(finding.severity is not Severity.BLOCKED for finding in found):
         yield EXPORT_FAILED.found(
             failure.detail,
             module=str(failure.facts.get("module", "")),
             source=failure.where,
             remedy=failure.remedy,
         )
+    if not found:
         seen = list(_seen_in_a_graph(subject, folder))
         yield from seen
         if not seen:

@@ -74,13 +74,25 @@ def _followed(
         except UnsupportedModelError as refused:
             module, reason = str(refused.facts.get("module", "")), refused.facts.get("reason")
             if reason == "baked-axis":
-                found.append(BAKED_AXIS.found(refused.detail, module=module, source=refused.where))
+                path, source = (module, refused.where) if refused.where else _fixing(subject, reference)
+                found.append(BAKED_AXIS.found(refused.detail, module=path, source=source, remedy=refused.remedy))
             if reason != "data-dependent":
                 return found, None
             if refused.where in replaced:
                 return found, None
             replaced.add(refused.where)
             found.append(DATA_DEPENDENT_BRANCH.found(refused.detail, module=module, source=refused.where))
+
+
+def _fixing(subject: Subject, reference: TorchReference) -> tuple[str, str]:
+    """Where another length of an axis is not taken, or goes another way; nowhere if it is and does not."""
+    asked = subject.asked
+    for trial in trials.lengths(asked):
+        if (place := reference.stumble(trial.inputs)) is not None:
+            return place
+        if (parted := reference.parting(asked.inputs, trial.inputs)) is not None:
+            return parted.module, parted.source
+    return "", ""
 
 
 def _decided(walked: Walk) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from onnxyard.diagnosis.doctor.torch.decision import Parting, parting
-from onnxyard.diagnosis.doctor.torch.walk import Walk, walk
+from onnxyard.diagnosis.doctor.torch.walk import Walk, stumble, walk
 from onnxyard.errors import UserCodeError
 from onnxyard.sources.torch.arrays import to_numpy, to_torch
 from onnxyard.sources.torch.outputs import flatten, names_of
@@ -56,6 +56,10 @@ class TorchReference:
         """Where Python goes another way, or takes another number from a tensor, for `other` than for `example`."""
         same = all(example[name].shape == array.shape for name, array in other.items())
         return parting(self.walk(example), self.walk(other), self._read, same_shapes=same)
+
+    def stumble(self, inputs: Mapping[str, np.ndarray]) -> tuple[str, str] | None:
+        """Where the module raises for these inputs: path of the module and `file:line`; None where it does not."""
+        return stumble(self.module, _tensors(inputs), self.source)
 
     def epsilon(self, inputs: Mapping[str, np.ndarray]) -> float:
         """The rounding unit of the coarsest type that the module computes in: of double, 2.2e-16."""

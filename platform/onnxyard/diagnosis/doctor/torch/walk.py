@@ -74,6 +74,20 @@ def walk(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], source: So
     return Walk(tuple(functions.calls), frozenset(types.floats))
 
 
+def stumble(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], source: SourceTree) -> tuple[str, str] | None:
+    """Where the module raises for these inputs: path of the module and `file:line`; None where it does not."""
+    try:
+        with torch.inference_mode():
+            module(**inputs)
+    except Exception as error:  # noqa: BLE001 - the user's forward may raise anything
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        path, stack = Frames(module, source).place(trace.tb_frame if trace is not None else None)
+        return path, stack[-1] if stack else ""
+    return None
+
+
 class _Types(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives this class no types
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
