@@ -20,6 +20,7 @@ from onnxyard.sources.sidecar import Origin, scrub, sidecar, trace_origins
 from onnxyard.sources.source import Asked, Attempt, Exported
 from onnxyard.sources.torch import dynamo, legacy
 from onnxyard.sources.torch.catalogue import applied, catalogue, overload_of, translation_table
+from onnxyard.sources.torch.decompositions import further_decompositions
 from onnxyard.sources.torch.reference import load_module
 from onnxyard.sources.torch.refusal import refusal
 from onnxyard.sources.torch.tree import SourceTree, plain_class
@@ -92,9 +93,9 @@ class _Ways:
 
     def decomposed(self, model_file: Path) -> Exported:
         """Down to torch's core operators, except for those that have a translation of ours."""
-        table = torch.export.default_decompositions()
+        table = further_decompositions()
         for operator in translation_table(self.asked.translations, opset=self.opset, entries=catalogue()):
-            table.pop(operator, None)  # type: ignore[no-untyped-call]  # torch's own dict, without types
+            table.pop(operator, None)
         with dynamo.quiet():
             try:
                 program = self._program.run_decompositions(table)

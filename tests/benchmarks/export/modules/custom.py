@@ -89,4 +89,4 @@ case("custom/without-one", x=(5,), outcome=REFUSED, path="clip", finding="custom
 )
 class Suppressed(nn.Module):
     def forward(self, corner, size, scores):
-        return nms(torch.cat([corner, corner + size], dim=-1), scores, 0.4, 5)
+        return nms(torch.cat([corner, corner + size.abs()], dim=-1), scores, 0.4, 5)

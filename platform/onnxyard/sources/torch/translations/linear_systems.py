@@ -45,7 +45,11 @@ def _solve(matrix: GraphValue, right: GraphValue, *, left: bool = True) -> Graph
 
 
 def _solve_ex(
-    matrix: GraphValue, right: GraphValue, *, left: bool = True, check_errors: bool = False  # noqa: ARG001 - a graph cannot raise
+    matrix: GraphValue,
+    right: GraphValue,
+    *,
+    left: bool = True,
+    check_errors: bool = False,  # noqa: ARG001 - a graph cannot raise
 ) -> list[GraphValue]:
     return [_solve(matrix, right, left=left), no_error(matrix)]
 

@@ -53,6 +53,9 @@ def _qr(matrix: GraphValue, mode: str = "reduced") -> list[GraphValue]:
     upper = matrix
     for step in range(min(least, rows - 1)):
         tail = op.Where(op.GreaterOrEqual(places, step), column_of(upper, step), zero)
+        # Scaled first, so that the squares of tiny or huge numbers stay in range; a reflection has no scale.
+        largest = op.ReduceMax(op.Abs(tail), [-2], keepdims=1)
+        tail = op.Div(tail, op.Where(op.Equal(largest, zero), one, largest))
         head = row_of(tail, step)
         norm = op.Sqrt(op.ReduceSum(op.Mul(tail, tail), [-2], keepdims=1))
         target = op.Where(op.Less(head, zero), norm, op.Neg(norm))
