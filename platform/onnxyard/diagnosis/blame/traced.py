@@ -22,14 +22,16 @@ from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.source import Asked
 from onnxyard.sources.torch.arrays import to_torch
 from onnxyard.sources.torch.catalogue import catalogue, translation_table
-from onnxyard.sources.torch.dynamo import capture, to_onnx
+from onnxyard.sources.torch.decompositions import further_decompositions
+from onnxyard.sources.torch.dynamo import TORCH_ERRORS, capture, quiet, to_onnx
 from onnxyard.sources.torch.tree import SourceTree, plain_class
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import numpy as np
     import onnx
+    from torch._ops import OpOverload
     from torch.export import ExportedProgram
 
 _OPSETS = range(18, 26)
@@ -153,18 +155,33 @@ class _Rounding(torch.fx.Interpreter):
 def _translate(
     captured: ExportedProgram, asked: Asked, opset: int, module: torch.nn.Module, tree: SourceTree
 ) -> tuple[ExportedProgram, onnx.ModelProto | None]:
-    """The trace as torch's exporter sees it, and the graph it makes of it: as it is, else with the catalogue.
+    """The trace as torch's exporter sees it, and the graph it makes of it, by the ways that export goes.
 
-    Where it makes none the trace stands for itself: its values are the same, only their names may be others.
+    Where none leads there the trace stands for itself: its values are the same, only their names may be others.
     """
-    for entries in ((), catalogue()):
-        table = translation_table(asked.translations if entries else {}, opset=opset, entries=entries)
+    table = translation_table(asked.translations, opset=opset, entries=catalogue())
+    for translations, trace in _ways(captured, table):
         try:
-            program = to_onnx(captured, asked, opset, module=module, source=tree, translations=table)
+            program = to_onnx(trace, asked, opset, module=module, source=tree, translations=translations)
         except UnsupportedModelError:
             continue
-        return program.exported_program or captured, program.model_proto
+        return program.exported_program or trace, program.model_proto
     return captured, None
+
+
+def _ways(
+    captured: ExportedProgram, table: Mapping[OpOverload, Callable[..., Any]]
+) -> Iterator[tuple[Mapping[OpOverload, Callable[..., Any]], ExportedProgram]]:
+    """As `onnxyard.sources.torch.exporting` has them: plain, with translations, with further decompositions."""
+    yield {}, captured
+    yield table, captured
+    core = {operator: made_of for operator, made_of in further_decompositions().items() if operator not in table}
+    with quiet():
+        try:
+            decomposed = captured.run_decompositions(core)
+        except TORCH_ERRORS:  # as the export says of it
+            return
+    yield table, decomposed
 
 
 def _place(node: torch.fx.Node, tree: SourceTree) -> Place:
