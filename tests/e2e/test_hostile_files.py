@@ -29,6 +29,8 @@ DEADLINE_SECONDS = 120
 MEMORY_BYTES = 1 << 30
 """More than the command needs, and far less than the files ask for."""
 
+OTHER_KINDS = ("caffemodel", "saved model", "zip bomb")
+
 MODULE = """
 import numpy as np
 from onnxyard.project.data import Split, Splits
@@ -91,7 +93,15 @@ def files_of(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if "home" not in path.parts}
 
 
-@pytest.mark.parametrize("name", ["hidden loop", "greedy at run time", "nested functions", "cut short"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "greedy at run time",
+        pytest.param("hidden loop", marks=pytest.mark.slow),
+        pytest.param("nested functions", marks=pytest.mark.slow),
+        pytest.param("cut short", marks=pytest.mark.slow),
+    ],
+)
 def test_the_doctor_calls_a_bomb_blocked(tmp_path, name):
     write, code, said = {
         **hostile.BOMBS,
@@ -109,7 +119,7 @@ def test_the_doctor_calls_a_bomb_blocked(tmp_path, name):
     assert files_of(tmp_path) == {"model.onnx"}
 
 
-@pytest.mark.parametrize("name", ["pickle", "caffemodel", "zip bomb"])
+@pytest.mark.parametrize("name", ["pickle", *(pytest.param(each, marks=pytest.mark.slow) for each in OTHER_KINDS)])
 def test_the_doctor_calls_what_is_no_model_by_its_name(tmp_path, name):
     write, called = hostile.OTHERS[name]
     write(tmp_path / "model.onnx")
@@ -122,7 +132,10 @@ def test_the_doctor_calls_what_is_no_model_by_its_name(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "code", "kind"),
-    [("greedy at run time", 7, "unsupported-model"), ("bit flipped", 8, "artifact-corrupt")],
+    [
+        pytest.param("greedy at run time", 7, "unsupported-model", marks=pytest.mark.slow),
+        ("bit flipped", 8, "artifact-corrupt"),
+    ],
 )
 def test_export_refuses_a_bomb(tmp_path, name, code, kind):
     write, finding, said = hostile.BOMBS[name]
