@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import onnx
-
 from onnxyard.diagnosis.checks import CheckedModel, check_file, measure
 from onnxyard.diagnosis.probes import Probe, largest_values
 from onnxyard.diagnosis.proving import Proven, empty, prove
@@ -17,10 +15,9 @@ from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.sources.admission.admitting import admit
 from onnxyard.sources.admission.domains import EXTENSIONS
 from onnxyard.sources.admission.opening import Opener, made_up
-from onnxyard.sources.converting import CONVERTER, convert, relabel
-from onnxyard.sources.saving import save_model
-from onnxyard.sources.sidecar import SIDECAR_FILE, sidecar
-from onnxyard.sources.source import MODEL_FILE, Asked, Exported
+from onnxyard.sources.finished import ways
+from onnxyard.sources.sidecar import SIDECAR_FILE
+from onnxyard.sources.source import MODEL_FILE, Asked
 from onnxyard.tensors.files import write_bytes
 
 if TYPE_CHECKING:
@@ -90,29 +87,11 @@ def export_file(model_file: Path, folder: Path, *, opset: int | None = None) -> 
     original = read_graph(model_file)
     asking = list(_asking_itself(model_file, original))
 
-    def take(copy: Path) -> Exported:
-        shutil.copyfile(model_file, copy)
-        for name in admitted.data_files:
-            (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(model_file.parent / name, copy.parent / name)
-        return _exported(copy, "finished file")
-
-    def converted(copy: Path) -> Exported:
-        save_model(convert(onnx.load(model_file), asked), copy)
-        return _exported(copy, CONVERTER, f"Converted from opset {original.opset} to {asked}.")
-
-    def relabelled(copy: Path) -> Exported:
-        model, changed = relabel(onnx.load(model_file), asked)
-        save_model(model, copy)
-        told = f"{', '.join(changed)} read in the version of opset {asked}, which has the same form."
-        return _exported(copy, "relabelled", told)
-
     asked = original.opset if opset is None else opset
-    ways = (take,) if asked == original.opset else (converted, relabelled)
     first: UnsupportedModelError | None = None
-    for way in ways:
+    for way in ways(model_file, admitted.data_files, asked):
         try:
-            exported = way(empty(folder) / MODEL_FILE)
+            exported = way.make(empty(folder) / MODEL_FILE)
             checked = _compared(folder / MODEL_FILE, asked, original, asking)
         except UnsupportedModelError as error:
             first = first or error
@@ -136,11 +115,6 @@ def _compared(copy: Path, opset: int, original: Graph, asking: list[Probe]) -> C
             remedy="Export from the framework at this opset instead.",
         )
     return checked
-
-
-def _exported(copy: Path, exporter: str, *remedies: str) -> Exported:
-    document = sidecar(onnx.load(copy, load_external_data=False), {}, {}, exporter=exporter)
-    return Exported(exporter, document, remedies)
 
 
 def _asking_itself(model_file: Path, graph: Graph) -> Iterator[Probe]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.sources.admission.admitting import admit
+from onnxyard.sources.converting import CONVERTER, convert, relabel
+from onnxyard.sources.saving import save_model
 from onnxyard.sources.sidecar import sidecar
 from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from onnxyard.ports.runtime import LoadedModel
@@ -46,11 +49,49 @@ class FinishedFile:
         return OnnxRuntime.load(folder / MODEL_FILE, provider="CPUExecutionProvider", threads=1)
 
     def attempts(self, project: Project, folder: Path, asked: Asked) -> Iterator[Attempt]:  # noqa: ARG002 - a source's shape
-        def take(model_file: Path) -> Exported:
-            """The file with all that lies beside it (external data)."""
-            shutil.copytree(folder, model_file.parent, dirs_exist_ok=True)
-            exporter = f"finished file, onnx {metadata.version('onnx')}"
-            model = onnx.load(model_file, load_external_data=False)
-            return Exported(exporter, sidecar(model, {}, {}, exporter=exporter))
+        beside = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        yield from ways(folder / MODEL_FILE, [name for name in beside if name != MODEL_FILE], asked.opset)
+
+
+def ways(model_file: Path, data_files: Sequence[str], opset: int | None) -> Iterator[Attempt]:
+    """The file as it is; at another opset by ONNX's version converter, or by the opset's number alone.
+
+    Args:
+        model_file: An admitted file.
+        data_files: Names of the files beside it that hold its weights.
+        opset: The default domain's; None takes what the file has.
+
+    Raises:
+        ArtifactCorruptError: the file is not a model.
+    """
+    before = read_graph(model_file).opset
+    if opset is None or opset == before:
+
+        def take(copy: Path) -> Exported:
+            shutil.copyfile(model_file, copy)
+            for name in data_files:
+                (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(model_file.parent / name, copy.parent / name)
+            return _exported(copy, f"finished file, onnx {metadata.version('onnx')}")
 
         yield Attempt("finished file", take)
+        return
+    after = opset
+
+    def converted(copy: Path) -> Exported:
+        save_model(convert(onnx.load(model_file), after), copy)
+        return _exported(copy, CONVERTER, f"Converted from opset {before} to {after}.")
+
+    def relabelled(copy: Path) -> Exported:
+        model, changed = relabel(onnx.load(model_file), after)
+        save_model(model, copy)
+        told = f"{', '.join(changed)} read in the version of opset {after}, which has the same form."
+        return _exported(copy, "relabelled", told)
+
+    yield Attempt(CONVERTER, converted)
+    yield Attempt("relabelled", relabelled)
+
+
+def _exported(copy: Path, exporter: str, *remedies: str) -> Exported:
+    document = sidecar(onnx.load(copy, load_external_data=False), {}, {}, exporter=exporter)
+    return Exported(exporter, document, remedies)

@@ -272,10 +272,20 @@ def test_a_finished_file_brings_its_weights_along(exported_way, finished, tmp_pa
     OnnxRuntime().load(tmp_path / "work" / "model" / "model.onnx", provider="CPUExecutionProvider", threads=1)
 
 
-def test_a_finished_file_with_another_opset_than_stated_is_refused(exported_way, finished):
+def test_a_finished_file_is_brought_to_the_opset_that_is_stated(exported_way, finished):
     content = source_file(exported_way).read_bytes()
-    with pytest.raises(UnsupportedModelError, match="opset 20 instead of 21"):
-        finished(lambda path: path.write_bytes(content) and None, file_lines="\n[export]\nopset = 21\n")
+    result = finished(lambda path: path.write_bytes(content) and None, file_lines="\n[export]\nopset = 21\n")
+    assert result.opset == 21
+    assert result.remedies == ("Converted from opset 20 to 21.",)
+    assert result.max_error < 1e-5
+
+
+def test_an_opset_that_no_way_leads_to_is_refused(exported_way, finished):
+    model = onnx.load(source_file(exported_way))
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(helper.make_node("Gelu", ["before"], ["logits"]))
+    with pytest.raises(UnsupportedModelError, match="No way from opset 20 to 13"):
+        finished(lambda path: onnx.save(model, path), file_lines="\n[export]\nopset = 13\n")
 
 
 def changed(exported_way, change):
