@@ -44,7 +44,7 @@ def test_the_figures_count_what_differs():
     figures = counts([Row(case, wrong, good), Row(case, good, good), Row(case, good, wrong)])
     assert (figures["match, plain"], figures["match, ours"]) == (2, 2)
     assert (figures["silently wrong, plain"], figures["silently wrong, ours"]) == (1, 1)
-    assert figures["overhead: ratio of totals"] == pytest.approx(1.0)
+    assert figures["checks / bare export, totals"] == pytest.approx(1.0)
 
 
 def _attempted(*, matches):

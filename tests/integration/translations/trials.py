@@ -113,6 +113,7 @@ def _order_statistics(x: torch.Tensor) -> list[torch.Tensor]:
         *distinct.kthvalue(3, 1), *cube.kthvalue(1, 1, keepdim=True), *distinct.median(1), *cube.median(1),
         distinct.nanmedian(1).values, x.median(1).values, x.nanmedian(1).values, x.kthvalue(5, 1).values,
         (distinct * 1000).long().median(1).values,
+        *x.round().sort(dim=1, stable=True), *x.round().sort(dim=1, stable=True, descending=True),
         distinct.median().expand(x.shape[0]), x.nanmedian().expand(x.shape[0]),
     ]  # fmt: skip
 

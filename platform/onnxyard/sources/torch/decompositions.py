@@ -20,7 +20,7 @@ _aten = torch.ops.aten
 
 def further_decompositions() -> dict[OpOverload, Callable[..., Any]]:
     """By operator: what it is made of. Torch's core decompositions, `COMPLEX` and `MOVING`; a new dict."""
-    table: dict[OpOverload, Callable[..., Any]] = dict(torch.export.default_decompositions().items())
+    table: dict[OpOverload, Callable[..., Any]] = dict(torch.export.default_decompositions().items())  # type: ignore[no-untyped-call]  # torch's own dict
     moved = {operator: _by_parts(operator) for operator in MOVING}
     return table | {operator: _of_complex(function) for operator, function in {**COMPLEX, **moved}.items()}
 

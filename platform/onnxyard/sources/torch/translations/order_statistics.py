@@ -1,4 +1,4 @@
-"""The k-th smallest value, medians and the mode, with their places. Torch 2.13 has no ONNX form for them."""
+"""The k-th smallest value, medians and stable sorting, with their places. Torch 2.13 has no ONNX form for them."""
 
 from __future__ import annotations
 
@@ -53,24 +53,44 @@ def _at_rank(values: GraphValue, rank: GraphValue, dim: int, keepdim: bool, *, i
         is_float: Whether there may be NaN, which stand behind everything.
     """
     axis = dim % len(values.shape)
-    length = op.Shape(values, start=axis, end=axis + 1)
-    if is_float:  # TopK does not say where NaN go: sort them as infinities, then take the true value by its place
-        nan = op.IsNaN(values)
-        key = op.Where(nan, op.CastLike(float("inf"), values), values)
-        _, places = op.TopK(key, length, axis=axis, largest=0, sorted=1)
-        behind = op.Cast(op.GatherElements(op.Cast(nan, to=ir.DataType.INT32), places, axis=axis), to=ir.DataType.INT32)
-        _, order = op.TopK(behind, length, axis=axis, largest=0, sorted=1)  # equal ones keep their order
-        places = op.GatherElements(places, order, axis=axis)
-    else:
-        _, places = op.TopK(values, length, axis=axis, largest=0, sorted=1)
+    places = _order(values, axis, descending=False, is_float=is_float)
     shape = op.Shape(op.ReduceMax(places, [axis], keepdims=1))
     place = op.GatherElements(places, op.Expand(rank, shape), axis=axis)
     value = op.GatherElements(values, place, axis=axis)
     return [value, place] if keepdim else [op.Squeeze(value, [axis]), op.Squeeze(place, [axis])]
 
 
+def _order(values: GraphValue, axis: int, *, descending: bool, is_float: bool) -> GraphValue:
+    """The places that put each row in order; equal ones keep theirs, and NaN count as the largest."""
+    length, largest = op.Shape(values, start=axis, end=axis + 1), int(descending)
+    if not is_float:
+        return op.TopK(values, length, axis=axis, largest=largest, sorted=1)[1]
+    # TopK does not say where NaN go: sorted as infinities first, they are then moved to their end.
+    nan = op.IsNaN(values)
+    key = op.Where(nan, op.CastLike(float("inf"), values), values)
+    _, places = op.TopK(key, length, axis=axis, largest=largest, sorted=1)
+    flags = op.GatherElements(op.Cast(nan, to=ir.DataType.INT32), places, axis=axis)
+    _, order = op.TopK(flags, length, axis=axis, largest=largest, sorted=1)
+    return op.GatherElements(places, order, axis=axis)
+
+
+def _stable_sort(
+    values: GraphValue,
+    *,
+    stable: bool | None = None,  # noqa: ARG001 - TopK always is: of equal values the lower place comes first
+    dim: int = -1,
+    descending: bool = False,
+) -> list[GraphValue]:
+    if not values.shape:
+        return [op.Identity(values), op.Constant(value_int=0)]
+    axis = dim % len(values.shape)
+    places = _order(values, axis, descending=descending, is_float=values.dtype in _FLOATS)
+    return [op.GatherElements(values, places, axis=axis), places]
+
+
 TRANSLATION = Translation(
     functions={
+        "aten::sort.stable": _stable_sort,
         "aten::kthvalue": _kthvalue,
         "aten::median.dim": partial(_median, skip_nan=False),
         "aten::median": partial(_median_of_all, skip_nan=False),
