@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-_REMEDY = "Take an estimator that skl2onnx knows, or move the step into `preprocess`, which travels with the version as Python."
+_REMEDY = "Take an estimator that skl2onnx knows, or move the step into `preprocess`, which travels with every version."
 _COMPOSED = (Pipeline, ColumnTransformer, FeatureUnion)
 
 

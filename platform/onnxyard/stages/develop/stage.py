@@ -57,7 +57,7 @@ def _develop(project: Project, workspace: Path, report: Report | None) -> Develo
     functions, develop = project.functions(), project.file.develop
     processing, processing_artifact = _processing(project, workspace / "processing")
     splits = functions.data()
-    data_fingerprint, rows = fingerprint(splits)
+    data_fingerprint, rows = fingerprint(splits, project.file.project.missing)
     history = _History(report)
     seen = splits.without("test")
     if processing.preprocess is not None:
@@ -67,7 +67,7 @@ def _develop(project: Project, workspace: Path, report: Report | None) -> Develo
     source = origin.load(project, workspace / "fitted")
     golden = splits.validation.take(choose_rows(splits.validation, develop.golden_rows, develop.seed))
     raw, outputs, answers = write_golden_set(_empty(workspace / "golden_set"), golden, processing, source.run)
-    signature = Signature(_specs(raw), _specs(answers))
+    signature = Signature(_specs(raw, project.file.project.axes, project.file.project.missing), _specs(answers, {}))
     _check_names(project, signature, outputs)
     return DevelopResult(
         fitted=Artifact.of_folder(workspace / "fitted"),
@@ -114,7 +114,7 @@ def _processing(project: Project, folder: Path) -> tuple[Processing, Artifact | 
 def _check_names(project: Project, signature: Signature, outputs: Mapping[str, np.ndarray]) -> None:
     """What the project file calls by name is there. Later stages would find out too, but only later."""
     missing = [name for name in project.file.project.outputs if name not in outputs]
-    if missing:
+    if missing and not project.file.postprocess:  # its steps name other outputs, and miss what is not there themselves
         raise UserCodeError(
             f"The model has no output {missing[0]!r}.",
             where="[project] outputs",
@@ -123,9 +123,13 @@ def _check_names(project: Project, signature: Signature, outputs: Mapping[str, n
     Layout.of(signature, project.file.project.columns)
 
 
-def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:
+def _specs(
+    tensors: Mapping[str, np.ndarray], axes: Mapping[str, tuple[int | str, ...]], missing: tuple[str, ...] = ()
+) -> tuple[TensorSpec, ...]:
+    """What a client may send or gets: the batch is free, and so are the axes that the project names."""
     return tuple(
-        TensorSpec(name, onnx_name(values.dtype), ("batch", *values.shape[1:])) for name, values in tensors.items()
+        TensorSpec(name, onnx_name(values.dtype), ("batch", *axes.get(name, values.shape)[1:]), missing=name in missing)
+        for name, values in tensors.items()
     )
 
 
