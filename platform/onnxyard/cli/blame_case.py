@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,9 @@ from onnxyard.project.project import load_project
 from onnxyard.project.translations import translations_of
 from onnxyard.settings import PROJECT_FILE, Settings, find_project
 from onnxyard.sources.admission.admitting import admit
-from onnxyard.sources.by_name import source_of
+from onnxyard.sources.by_name import model_source_of, source_of
 from onnxyard.sources.sidecar import SIDECAR_FILE
-from onnxyard.sources.source import MODEL_FILE
+from onnxyard.sources.source import MODEL_FILE, Asked
 from onnxyard.stages.kept import KeptResults
 from onnxyard.tensors.files import read_tensors
 
@@ -136,19 +136,21 @@ def _of_project(path: Path, wanted: Wanted) -> Iterator[Case]:
             if wanted.against is not None
             else _exported(yard, request.key(), table.folder) or _export(request, table.folder)
         )
-        yield Case(
+        case = Case(
             _source(table.project, table.folder / "fitted", golden),
             model,
             _rows(golden / "inputs", wanted.inputs),
             table.project.name if wanted.against is None else wanted.against.name,
             sidecar,
         )
+        yield _model_alone(table.project, case, table.folder)
 
 
 @contextmanager
 def _of_version(wanted: Wanted) -> Iterator[Case]:
     from onnxyard.cli.registry import open_yard, parse_version  # noqa: PLC0415 - a file needs no registry
     from onnxyard.operations import passports  # noqa: PLC0415 - as above
+    from onnxyard.processing.composing import has_steps  # noqa: PLC0415 - brings onnx
 
     name, number = parse_version(wanted.what)
     yard = open_yard(wanted.home)
@@ -159,17 +161,20 @@ def _of_version(wanted: Wanted) -> Iterator[Case]:
         for role in (ArtifactRole.FITTED, ArtifactRole.GOLDEN_SET, ArtifactRole.SIDECAR):
             yard.store.fetch(_artifact(version, role), folder / role)
         golden = folder / ArtifactRole.GOLDEN_SET
-        if version.draft.lineage.framework.startswith("onnx "):
-            source: TorchSource | LoadedModel | Path = folder / ArtifactRole.FITTED / MODEL_FILE
-        else:
-            source = _source(_project_of(version, wanted.project, yard), folder / ArtifactRole.FITTED, golden)
-        yield Case(
+        model = wanted.against or _model_of(yard, version, folder)
+        finished = version.draft.lineage.framework.startswith("onnx ")
+        project = None if finished and not has_steps(model) else _project_of(version, wanted.project, yard)
+        source: TorchSource | LoadedModel | Path = folder / ArtifactRole.FITTED / MODEL_FILE
+        if project is not None:
+            source = _source(project, folder / ArtifactRole.FITTED, golden)
+        case = Case(
             source,
-            wanted.against or _model_of(yard, version, folder),
+            model,
             _rows(golden / "inputs", wanted.inputs),
             f"{name}@{version.number}" if wanted.against is None else wanted.against.name,
             _read_sidecar(folder / ArtifactRole.SIDECAR),
         )
+        yield case if project is None else _model_alone(project, case, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -179,7 +184,7 @@ def _source(project: Project, fitted: Path, golden: Path) -> TorchSource | Loade
     if project.file.project.onnx is not None:
         return fitted / MODEL_FILE
     if project.file.project.framework != "torch":
-        return source_of(project).load(project, fitted)
+        return model_source_of(project).load(project, fitted)
     from onnxyard.sources.torch.exporting import source_tree  # noqa: PLC0415 - the `torch` extra
     from onnxyard.sources.torch.reference import load_module  # noqa: PLC0415 - as above
 
@@ -190,6 +195,21 @@ def _source(project: Project, fitted: Path, golden: Path) -> TorchSource | Loade
         translations=translations_of(project),
         tree=source_tree(project),
     )
+
+
+def _model_alone(project: Project, case: Case, folder: Path) -> Case:
+    """The same case without the steps around the model, where the project has some: both sides run them alike."""
+    from onnxyard.sources.processed import Processed, without_steps  # noqa: PLC0415 - brings ONNX Runtime
+
+    source = source_of(project)
+    if not isinstance(source, Processed):
+        return case
+    asked = source.model_asked(project, Asked(case.inputs, (), None, project.file.project.axes, {}))
+    inside = case.source
+    if isinstance(inside, TorchSource):
+        inside = replace(inside, outputs=asked.outputs, axes=asked.axes)
+    model, sidecar = without_steps(case.model, case.sidecar, folder)
+    return replace(case, source=inside, model=model, inputs=asked.inputs, sidecar=sidecar)
 
 
 def _exported(yard: Yard, key: str, folder: Path) -> tuple[Path, Mapping[str, object]] | None:

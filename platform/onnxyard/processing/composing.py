@@ -204,6 +204,34 @@ def parts_of(model: onnx.ModelProto) -> Parts | None:
     return Parts(before, _part(model, core, sides[BACK]), behind)
 
 
+def has_steps(model_file: Path) -> bool:
+    """Whether the graph in this file holds steps."""
+    return any(is_step(node.name) for node in onnx.load(model_file, load_external_data=False).graph.node)
+
+
+def model_alone(whole: onnx.ModelProto) -> onnx.ModelProto | None:
+    """The model between the steps, its inputs and outputs called as before; None for a graph that has no steps."""
+    parts = parts_of(whole)
+    if parts is None:
+        return None
+    core = parts.core
+    plain = {value.name: value.name.removeprefix(boundary(FRONT, "")) for value in core.graph.input}
+    plain |= {value.name: value.name.removeprefix(boundary(MODEL, "")) for value in core.graph.output}
+    _rename(core.graph, plain)
+    return core
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for side in (node.input, node.output):
+            side[:] = [names.get(name, name) for name in side]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner, names)
+
+
 def _part(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], later: Sequence[onnx.NodeProto]) -> onnx.ModelProto:
     """The nodes as a model: what they take from outside, and what later nodes or clients take of them."""
     graph = model.graph

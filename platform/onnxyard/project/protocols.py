@@ -80,5 +80,9 @@ class MetricsFunction(Protocol):
     """`metrics(targets, outputs) -> dict[str, float]`."""
 
     def __call__(self, targets: Targets, outputs: Tensors) -> dict[str, float]:
-        """Score the model's outputs (by name, before `postprocess`); larger is better, every value finite."""
+        """Score the model's outputs by name; larger is better, every value finite.
+
+        What the graph gives: behind the steps of `[[postprocess]]`, where there are some, and before a Python
+        `postprocess`.
+        """
         ...

@@ -9,7 +9,7 @@ import onnx
 
 from onnxyard.errors import UserCodeError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
-from onnxyard.processing.composing import Front, back, framed, front, is_step
+from onnxyard.processing.composing import Front, back, framed, front, is_step, model_alone
 from onnxyard.processing.flow import FRONT, MODEL, Flow, boundary
 from onnxyard.runtimes.graph import all_nodes, describe_graph
 from onnxyard.runtimes.onnxruntime import OnnxRuntime, OrtModel
@@ -85,6 +85,34 @@ class Processed:
 
         for attempt in self.inner.attempts(project, folder, self.model_asked(project, asked)):
             yield around(attempt)
+
+
+def without_steps(
+    model_file: Path, sidecar: Mapping[str, Any], folder: Path
+) -> tuple[Path, dict[str, Any] | Mapping[str, Any]]:
+    """A graph and its sidecar without the steps around the model, for whoever looks at the model alone.
+
+    Args:
+        model_file: The graph; one without steps comes back as it is.
+        sidecar: Its sidecar's document; empty where there is none.
+        folder: An existing folder to write into.
+
+    Returns:
+        The file, and the sidecar with the outputs' own names.
+    """
+    core = model_alone(onnx.load(model_file))
+    if core is None:
+        return model_file, sidecar
+    alone = folder / "alone.onnx"
+    save_model(core, alone)
+    if not sidecar:
+        return alone, sidecar
+    prefix = boundary(MODEL, "")
+    tensors = {name.removeprefix(prefix): told for name, told in sidecar["tensors"].items() if not is_step(name)}
+    nodes = [node for node in sidecar["nodes"] if not is_step(node["name"])]
+    for node in nodes:
+        node["outputs"] = [name.removeprefix(prefix) for name in node["outputs"]]
+    return alone, {**sidecar, "nodes": nodes, "tensors": tensors}
 
 
 class ProcessedModel:

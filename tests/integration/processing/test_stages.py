@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
+from onnxyard.diagnosis.blame import TorchSource, blame
 from onnxyard.diagnosis.proving import prove
 from onnxyard.errors import ProjectFileError, UnsupportedModelError, UserCodeError
 from onnxyard.processing.composing import parts_of
@@ -18,7 +20,9 @@ from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.runtimes.openvino import OpenVino
 from onnxyard.runtimes.rehearsal import rehearse
 from onnxyard.sources.by_name import source_of
+from onnxyard.sources.processed import without_steps
 from onnxyard.sources.source import Asked
+from onnxyard.sources.torch.reference import load_module
 from onnxyard.stages.develop.request import DevelopRequest
 from onnxyard.stages.develop.stage import run as develop
 from onnxyard.stages.export.request import ExportRequest
@@ -251,6 +255,20 @@ def test_the_child_of_a_rehearsal_runs_the_steps_operators_too(way):
     )
     assert report.rows == 16
     assert report.max_error < 1e-5
+
+
+def test_blame_looks_between_the_steps(way, tmp_path):
+    planted = onnx.load(way.model_file)
+    weight = next(tensor for tensor in planted.graph.initializer if tensor.name == "body.2.weight")
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.5), weight.name))
+    onnx.save(planted, tmp_path / "planted.onnx")
+    sidecar = json.loads((way.folder / "sidecar" / "sidecar.json").read_text())
+    alone, told = without_steps(tmp_path / "planted.onnx", sidecar, tmp_path)
+    asked = source_of(way.project).model_asked(way.project, Asked(way.golden["raw"], (), None, {}, {}))
+    module = load_module(way.project, way.folder / "fitted")
+    found = blame(TorchSource(module, outputs=asked.outputs, axes=asked.axes), alone, asked.inputs, sidecar=told)
+    assert found.culprit is not None
+    assert (found.culprit.spot.module, found.culprit.spot.source) == ("body.2", "small.py:29")
 
 
 def test_openvino_refuses_the_tokenizer_by_name(way):
