@@ -79,8 +79,8 @@ class ProjectSection(Section):
         zoo: That zoo's mirror, a URL or a folder (relative to the project's); the ONNX project's own by default.
         onnx_sha256: What the finished model's digest must be (`onnxyard doctor` prints it); without it a file whose
             bits flipped and that still loads is taken for what was meant.
-        axes: Per model input (per raw input, where there are `[[preprocess]]` steps): its axes, the batch first; a text names a dynamic one, a number fixes a length. Without
-            it the first axis alone is dynamic.
+        axes: Per model input (per raw input, where there are `[[preprocess]]` steps): its axes, the batch first; a text
+            names a dynamic one, a number fixes a length. Without it the first axis alone is dynamic.
         missing: Raw inputs in which NaN, or an empty text, stands for a missing value.
         columns: Per raw input: the names of its features.
         files: Further files the data depends on (globs allowed): a change in one of them makes develop run again.
