@@ -177,6 +177,11 @@ class LiveNorm(nn.Module):
         return self.norm(x)  # here: LiveNorm
 
 
+class BatchStatistics(nn.Module):
+    def forward(self, x):
+        return functional.batch_norm(x, None, None, training=True)  # here: BatchStatistics
+
+
 class StillNorm(nn.Module):
     def __init__(self):
         super().__init__()

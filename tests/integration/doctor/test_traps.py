@@ -153,6 +153,13 @@ def test_a_layer_that_is_still_trained_is_named(tmp_path, module, twin, path, ma
     assert grave(findings(tmp_path, Nest(twin), ROWS)) == []
 
 
+def test_statistics_of_the_batch_are_named(tmp_path):
+    """The graph answers as the model does; the model answers a row by its neighbours."""
+    found = findings_of_export(tmp_path, Nest(planted.BatchStatistics()), ROWS)
+    assert grave(found) == ["training-mode"]
+    assert spots(found, "training-mode") == [("inner", line("BatchStatistics"))]
+
+
 def active_dropout(model):
     """Torch's legacy exporter leaves dropout out; its newer one writes it as here."""
     for node in model.graph.node:

@@ -19,17 +19,15 @@ _TOLD = {"dropout": "two answers to one question differ", "batch norm": "a row's
 
 def live_layers(subject: Subject) -> Iterator[Finding]:
     """Every layer in training mode that is seen in the answers: random, or other in another batch."""
-    torch = subject.torch
-    live = torch.live() if torch is not None else {}
-    if torch is None or not live:
-        return
-    seen = {kind for kind in set(live.values()) if _EFFECTS[kind](subject)}
-    for path, kind in live.items():
+    live = [] if subject.torch is None else subject.torch.live(subject.asked.inputs)
+    seen = {kind for kind in {kind for kind, _ in live} if _EFFECTS[kind](subject)}
+    for kind, call in live:
         if kind in seen:
+            whose = f"of {call.module!r}" if call.module else "of the model"
             yield TRAINING_MODE.found(
-                f"The {kind} {path!r} is in training mode although the model is in eval mode: {_TOLD[kind]}.",
-                module=path,
-                source=torch.line_of(path, subject.asked.inputs),
+                f"The {kind} {whose} is in training mode although the model is in eval mode: {_TOLD[kind]}.",
+                module=call.module,
+                source=call.source,
             )
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.finding import Finding
 
 
+_WORTH_A_WORD = 1024
+"""Bytes; copies of fewer are what every exporter makes of small constants."""
+
+
 def probe(case: Case) -> Iterator[Finding]:
     """Parameters that the model's modules share, and the graph's tensors that hold their values, transposed or not."""
     torch = case.subject.torch
@@ -30,9 +34,9 @@ def probe(case: Case) -> Iterator[Finding]:
     for names in tied:
         weight = torch.weight(names[0])
         copies = [array for array in by_size[weight.size] if _holds(array, weight)]
-        if len(copies) > 1:
+        extra = sum(array.nbytes for array in copies[1:])
+        if extra >= _WORTH_A_WORD:
             modules = [name.rpartition(".")[0] for name in names]
-            extra = sum(array.nbytes for array in copies[1:])
             yield TIED_WEIGHTS_SPLIT.found(
                 f"{' and '.join(names)} are one weight, stored {len(copies)} times: {extra:,} bytes too many.",
                 module=modules[-1],

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from onnxyard.diagnosis.doctor.torch.decision import Parting, parting
-from onnxyard.diagnosis.doctor.torch.walk import Walk, stumble, walk
+from onnxyard.diagnosis.doctor.torch.walk import Call, Walk, stumble, walk
 from onnxyard.errors import UserCodeError
 from onnxyard.sources.torch.arrays import to_numpy, to_torch
 from onnxyard.sources.torch.outputs import flatten, names_of
@@ -22,6 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from onnxyard.sources.torch.tree import SourceTree
+
+_DROPOUTS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"})
+"""Functions with a probability and `training` as their first numbers."""
 
 
 class TorchReference:
@@ -87,14 +88,14 @@ class TorchReference:
 
         return self._with({name: double(tensor) for name, tensor in self._state().items()}, _each(inputs, double))
 
-    def live(self) -> dict[str, str]:
-        """Modules that training changes and that are still in training mode: `dropout` or `batch norm` by path."""
-        found = {}
-        for path, part in self.module.named_modules():
-            if part.training and isinstance(part, _DropoutNd) and part.p > 0:
-                found[path] = "dropout"
-            elif part.training and isinstance(part, _BatchNorm):
-                found[path] = "batch norm"
+    def live(self, inputs: Mapping[str, np.ndarray]) -> list[tuple[str, Call]]:
+        """The calls of what training changes, made as in training: `dropout` or `batch norm`, and the call."""
+        found = []
+        for call in self.walk(inputs).calls:
+            if call.function in _DROPOUTS and call.numbers[:1] != (0,) and call.numbers[1:2] == (True,):
+                found.append(("dropout", call))
+            elif call.function == "batch_norm" and any(number is True for number in call.numbers):
+                found.append(("batch norm", call))
         return found
 
     def line_of(self, module: str, inputs: Mapping[str, np.ndarray], *, function: str = "") -> str:
