@@ -9,6 +9,7 @@ import typer
 
 from onnxyard.cli.options import HomeOption, JsonOption
 from onnxyard.cli.output import err, out, print_json
+from onnxyard.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,6 +67,8 @@ def blame(  # noqa: PLR0917 - Typer's arguments, which it fills by name
     from onnxyard.cli.blame_case import Wanted, opened  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.diagnosis.blame import blame as ask  # noqa: PLC0415 - as above
 
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise InvalidRequestError("There is no folder to draw into.", where=str(plot.parent), remedy="Make it first.")
     wanted = Wanted(what, against, inputs, project, home)
     with err.status("blame") as status, opened(wanted, status.update) as case:
         answer = ask(

@@ -225,6 +225,13 @@ def test_a_file_alone_has_nothing_to_be_compared_with(onnxyard, tmp_path):
     assert "--against" in told
 
 
+def test_a_plot_needs_a_folder(onnxyard, tmp_path):
+    one, _ = linear(tmp_path / "one.onnx")
+    code, _, told = onnxyard(one, "--against", one, "--plot", tmp_path / "nowhere" / "error.svg")
+    assert code == 3
+    assert "no folder" in told
+
+
 def test_a_hostile_file_is_never_opened_here(onnxyard, tmp_path):
     one, _ = linear(tmp_path / "one.onnx")
     code, _, told = onnxyard(one, "--against", greedy(tmp_path / "greedy.onnx"))
