@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from onnx import helper
 from small_project import FILE, MODULE, write_project
 from typer.testing import CliRunner
 
@@ -76,6 +78,22 @@ def test_a_file(tmp_path):
     assert (told["kind"], told["export"]) == ("file", None)
     assert told["exit_code"] in {0, 1}
     assert all(set(finding) == KEYS for finding in told["findings"])
+
+
+def test_a_file_is_mended_beside_itself(tmp_path):
+    model = graphs.write(
+        tmp_path / "dead.onnx",
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        [graphs.tensor("x", graphs.FLOAT, ["batch", 4])],
+        [graphs.tensor("y", graphs.FLOAT, ["batch", 3])],
+        weights={"w": np.ones((4, 3), np.float32), "unused": np.ones((400, 300), np.float32)},
+    )
+    before = model.read_bytes()
+    told = json.loads(run(model, "--json", "--fix").stdout)
+    assert [remedy["kept"] for remedy in told["remedies"]] == [True]
+    assert told["written"] == str(tmp_path / "dead.fixed.onnx")
+    assert (tmp_path / "dead.fixed.onnx").stat().st_size < len(before)
+    assert model.read_bytes() == before
 
 
 def test_a_file_that_is_none_is_blocked(tmp_path):
