@@ -123,7 +123,7 @@ class GraphConvolution(nn.Module):
         return torch.relu(self.linear(neighbours @ x / neighbours.sum(-1, keepdim=True)))
 
 
-@case("networks/two-heads-in-a-dict", x=(8,), outputs=("value", "policy"))
+@case("networks/two-heads-in-a-dict", x=(8,), outputs=("policy", "value"))
 class TwoHeads(nn.Module):
     def __init__(self):
         super().__init__()
