@@ -58,7 +58,8 @@ def examine(subject: Subject, folder: Path | None = None) -> Examination:
     proven = _proven(subject, folder)
     if isinstance(proven, UnsupportedModelError):
         return Examination(in_order((*blockers(subject, proven, folder), *development(subject))), None)
-    return Examination(look(subject, proven.exported, folder / MODEL_FILE), proven)
+    found = look(subject, proven.exported, folder / MODEL_FILE)
+    return Examination(in_order((*found, *development(subject))), proven)
 
 
 def _proven(subject: Subject, folder: Path) -> Proven | UnsupportedModelError:
@@ -74,7 +75,7 @@ def _proven(subject: Subject, folder: Path) -> Proven | UnsupportedModelError:
 
 
 def look(subject: Subject, exported: Exported, model_file: Path) -> tuple[Finding, ...]:
-    """What the graph does otherwise than the model, and what training saw: what comes after a proven export.
+    """What the graph does otherwise than the model: the part of an examination that comes after a proven export.
 
     Args:
         subject: The model.
@@ -86,5 +87,4 @@ def look(subject: Subject, exported: Exported, model_file: Path) -> tuple[Findin
     """
     case = Case(subject, exported, model_file)
     with nullcontext() if subject.torch is None else subject.torch.one_thread():
-        found = [finding for probe in PROBES for finding in probe(case)]
-    return in_order((*found, *development(subject)))
+        return in_order([finding for probe in PROBES for finding in probe(case)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from onnxyard.diagnosis.doctor import Subject, examine, look
+from onnxyard.diagnosis.doctor import Subject, look
 from onnxyard.diagnosis.proving import Proven, empty, prove
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.digest import canonical_json
@@ -17,8 +19,6 @@ from onnxyard.stages.export.ceilings import check_fits, fitting_opset, highest_i
 from onnxyard.tensors.files import read_tensors, write_bytes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnxyard.lifecycle.finding import Finding
     from onnxyard.project.protocols import Report
     from onnxyard.stages.export.request import ExportRequest
@@ -74,7 +74,7 @@ def export(request: ExportRequest, workspace: Path) -> tuple[Asked, Proven]:
 
 
 def _findings(request: ExportRequest, asked: Asked, proven: Proven, model_file: Path) -> tuple[Finding, ...]:
-    """What the doctor says of model and graph.
+    """What the doctor says of model and graph; what he says of the training is for `onnxyard doctor`, which runs it.
 
     A graph with steps around the model is no graph of the model alone: there the model is exported once more without.
     """
@@ -87,5 +87,10 @@ def _findings(request: ExportRequest, asked: Asked, proven: Proven, model_file: 
         ir_version=asked.ir_version,
     )
     if request.project.file.preprocess or request.project.file.postprocess:
-        return examine(subject).findings
+        with TemporaryDirectory(prefix="onnxyard-export-") as scratch:
+            alone = Path(scratch) / "model"
+            bare = prove(
+                subject.ways(subject.asked), alone, subject.asked, subject.expected, reference=subject.reference.run
+            )
+            return look(subject, bare.exported, alone / MODEL_FILE)
     return look(subject, proven.exported, model_file)
