@@ -127,7 +127,7 @@ def test_the_template_is_live_and_answers_as_keras_does(tmp_path, home):
         assert np.mean(answer["label"] == endpoint.project.functions().data().test.targets[:50]) > 0.9
         with bench(Yard(Settings.read(home=home)), endpoint.project) as on:
             assert len(on.developed.history) == 20
-            assert set(on.developed.history[-1].values) >= {"loss", "accuracy", "val_accuracy"}
+            assert set(on.developed.history[-1].metrics) >= {"loss", "accuracy", "val_accuracy"}
             assert on.developed.framework.startswith("keras 3.15.1")
     assert not list((home / "workspaces").glob("tensorflow-*"))
 
