@@ -23,12 +23,30 @@ FixOption = Annotated[
 ]
 
 
+ReleaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--onnxruntime",
+        metavar="RELEASE",
+        help="For a file: the oldest ONNX Runtime that must load it, as 1.17. A project says so in [targets.NAME].",
+        show_default=False,
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add `doctor`."""
     app.command()(doctor)
 
 
-def doctor(what: WhatArgument, *, fix: FixOption = False, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def doctor(
+    what: WhatArgument,
+    *,
+    fix: FixOption = False,
+    release: ReleaseOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
     """Look for what is wrong with a model and its export: where it is, why it matters, what to do.
 
     Exit code 0: clean (notes do not count); 1: it works, with findings; 7: it is blocked.
@@ -37,7 +55,7 @@ def doctor(what: WhatArgument, *, fix: FixOption = False, as_json: JsonOption = 
     from onnxyard.cli.doctor_visits import visit_file, visit_project  # noqa: PLC0415 - as above
 
     if what.is_file() and what.name != PROJECT_FILE:
-        visit = visit_file(what, fix=fix)
+        visit = visit_file(what, fix=fix, ceiling=release)
     else:
         visit = visit_project(what, home, fix=fix)
     if as_json:

@@ -54,8 +54,13 @@ class Visit:
         return exit_code(self.findings)
 
 
-def visit_file(file: Path, *, fix: bool) -> Visit:
+def visit_file(file: Path, *, fix: bool, ceiling: str | None = None) -> Visit:
     """Inspect a finished file in a disposable child; with `fix`, write a mended one beside it.
+
+    Args:
+        file: The file.
+        fix: Whether to mend what can be.
+        ceiling: The oldest ONNX Runtime release that must load it, as `1.17`.
 
     Raises:
         ConflictError: there is a mended file already.
@@ -65,11 +70,11 @@ def visit_file(file: Path, *, fix: bool) -> Visit:
     from onnxyard.diagnosis.inspection.inspecting import inspect_file  # noqa: PLC0415 - as above
 
     with err.status(f"doctor {file.name}"):
-        findings = inspect_file(file)
+        findings = inspect_file(file, ceiling=ceiling)
         codes = [finding.code for finding in findings if finding.fix]
         if not fix or not codes:
             return Visit(str(file), "file", findings)
-        mended = fix_file(file, codes, file.with_name(f"{file.stem}.fixed{file.suffix}"))
+        mended = fix_file(file, codes, file.with_name(f"{file.stem}.fixed{file.suffix}"), ceiling=ceiling)
         kept = tuple(
             Remedy(code, kept=True, told=f"Done; on made-up inputs the answers differ by {error:.2g}.")
             for code, error in mended.applied.items()
@@ -77,7 +82,13 @@ def visit_file(file: Path, *, fix: bool) -> Visit:
         refused = tuple(Remedy(code, kept=False, told=f"Not applied: {why}") for code, why in mended.refused.items())
         if mended.file is None:
             return Visit(str(file), "file", findings, remedies=refused)
-        return Visit(str(file), "file", inspect_file(mended.file), remedies=(*kept, *refused), written=str(mended.file))
+        return Visit(
+            str(file),
+            "file",
+            inspect_file(mended.file, ceiling=ceiling),
+            remedies=(*kept, *refused),
+            written=str(mended.file),
+        )
 
 
 def visit_project(path: Path, home: Path | None, *, fix: bool) -> Visit:

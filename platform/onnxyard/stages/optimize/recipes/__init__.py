@@ -6,7 +6,7 @@ work, or did none: a quantizer that touches no node gives a copy of its input wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from onnxyard.stages.optimize.recipes.fp32 import make_fp32
 from onnxyard.stages.optimize.recipes.int8_dynamic import make_int8_dynamic
@@ -14,30 +14,7 @@ from onnxyard.stages.optimize.recipes.int8_qdq import make_int8_qdq
 from onnxyard.stages.optimize.recipes.model_only import model_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    import numpy as np
-
-    Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
-
-
-class Recipe(Protocol):
-    """Makes a candidate."""
-
-    def __call__(self, source: Path, folder: Path, calibration: Calibration) -> Path:
-        """Write the candidate below `folder` (empty) and return its file.
-
-        Args:
-            source: The exported model.
-            folder: Where to write `model.onnx`.
-            calibration: Gives the calibration split's model inputs in batches, from the beginning at each call.
-
-        Raises:
-            UnsupportedModelError: the recipe has nothing to offer for this model.
-        """
-        ...
-
+    from onnxyard.stages.optimize.recipes.recipe import Recipe
 
 BASELINE = "fp32"
 RECIPES: dict[str, Recipe] = {

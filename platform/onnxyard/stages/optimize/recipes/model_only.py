@@ -13,15 +13,14 @@ from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.sources.saving import save_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import numpy as np
 
-    Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
-    Make = Callable[[Path, Path, Calibration], Path]
+    from onnxyard.stages.optimize.recipes.recipe import Calibration, Recipe
 
 
-def model_only(make: Make) -> Make:
+def model_only(make: Recipe) -> Recipe:
     """The same recipe for graphs with steps: they are taken off, and put around the candidate again.
 
     Quantizing a tokenizer or a suppression of boxes gains nothing, and the quantizers know neither the operators nor
