@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 from small_project import FILE, MODULE, write_project
@@ -102,3 +103,19 @@ def test_a_file_that_is_none_is_blocked(tmp_path):
     done = run(file)
     assert done.exit_code == 7
     assert "blocked" in done.stdout
+
+
+def test_a_file_for_an_old_onnx_runtime_is_mended_beside_it(tmp_path):
+    file, _ = graphs.linear(tmp_path / "new.onnx")
+    model = onnx.load(file)
+    model.opset_import[0].version, model.ir_version = 17, 10
+    onnx.save(model, file)
+    before = file.read_bytes()
+    assert run(file).exit_code == 0
+    told = json.loads(run(file, "--json", "--onnxruntime", "1.14").stdout)
+    assert told["exit_code"] == 1
+    assert [each["code"] for each in told["findings"] if each["severity"] == "warning"] == ["above-ceiling"]
+    fixed = json.loads(run(file, "--json", "--fix", "--onnxruntime", "1.14").stdout)
+    assert (fixed["exit_code"], fixed["written"]) == (0, str(tmp_path / "new.fixed.onnx"))
+    assert onnx.load(fixed["written"]).ir_version == 8
+    assert file.read_bytes() == before
