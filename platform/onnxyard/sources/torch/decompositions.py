@@ -93,6 +93,11 @@ def _pow(z: torch.Tensor, exponent: float) -> torch.Tensor:
     return torch.polar(z.abs() ** exponent, z.angle() * exponent)
 
 
+def _bmm(z: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    real = torch.bmm(z.real, other.real) - torch.bmm(z.imag, other.imag)
+    return torch.complex(real, torch.bmm(z.real, other.imag) + torch.bmm(z.imag, other.real))
+
+
 def _sigmoid(z: torch.Tensor) -> torch.Tensor:
     return (_tanh(z / 2) + 1) / 2
 
@@ -108,8 +113,9 @@ COMPLEX: dict[OpOverload, Callable[..., torch.Tensor]] = {
     _aten.tanh.default: _tanh,
     _aten.pow.Tensor_Scalar: _pow,
     _aten.sigmoid.default: _sigmoid,
+    _aten.bmm.default: _bmm,
 }
-"""Functions of one complex number (Abramowitz & Stegun 3.7.27, 4.1.2, 4.2.2, 4.3.55, 4.3.56, 4.5.49 to 4.5.51)."""
+"""Functions of complex numbers (Abramowitz & Stegun 3.7.27, 4.1.2, 4.2.2, 4.3.55, 4.3.56, 4.5.49 to 4.5.51)."""
 MOVING: tuple[OpOverload, ...] = (
     _aten.unsqueeze.default,
     _aten.permute.default,
