@@ -57,19 +57,15 @@ class Network(nn.Module):
         scale = torch.cat([torch.full((len(each), 1), float(s)) for each, s in zip(cells, STRIDES, strict=True)])
         self.register_buffer("scale", scale, persistent=False)
 
-    def raw(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pixels [rows, 1, SIDE, SIDE] in 0..1 to class logits [rows, n, classes] and corners [rows, n, 4]."""
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels [rows, 1, SIDE, SIDE] in 0..1 to boxes [rows, n, 4], as corners, and scores [rows, n, classes]."""
         fine = self.fine(pixels)
         coarse = self.coarse(fine)
         fine = self.neck(torch.cat([fine, self.upsample(coarse)], dim=1))
         given = [head(part).flatten(2).transpose(1, 2) for head, part in zip(self.heads, (fine, coarse), strict=True)]
         logits, sides = torch.cat(given, dim=1).split([CLASSES, 4], dim=2)
         sides = sides.clamp(-4, 4).exp() * 2 * self.scale  # from the cell's centre to the left, top, right, bottom
-        return logits, torch.cat([self.centres - sides[..., :2], self.centres + sides[..., 2:]], dim=2)
-
-    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boxes [rows, n, 4] as corners in the letterboxed image, and scores [rows, n, classes]."""
-        logits, boxes = self.raw(pixels)
+        boxes = torch.cat([self.centres - sides[..., :2], self.centres + sides[..., 2:]], dim=2)
         return boxes, logits.sigmoid()
 
 
@@ -126,12 +122,11 @@ def letterboxed(objects: np.ndarray) -> np.ndarray:
 
 def detection_loss(network: Network, pixels: torch.Tensor, objects: list[torch.Tensor]) -> torch.Tensor:
     """Focal loss of the classes over all cells, and 1 - GIoU of the boxes of cells that hold an object."""
-    logits, boxes = network.raw(pixels)
+    boxes, scores = network(pixels)
     wanted, corners, holds = zip(*(assigned(network, each) for each in objects), strict=True)
     labels, truth, mask = torch.stack(wanted), torch.stack(corners), torch.stack(holds)
-    chance = logits.sigmoid()
-    error = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    weight = torch.where(labels > 0, 0.5 * (1 - chance) ** 2, 0.5 * chance**2)
+    error = functional.binary_cross_entropy(scores, labels, reduction="none")
+    weight = torch.where(labels > 0, 0.5 * (1 - scores) ** 2, 0.5 * scores**2)
     count = mask.sum().clamp(min=1)
     return (weight * error).sum() / count + (1 - giou(boxes[mask], truth[mask])).sum() / count
 
