@@ -52,6 +52,14 @@ class _Seen(BaseException):
         self.source = source
 
 
+class _Enough(BaseException):
+    """Ends a training that calls its model otherwise than by `model(...)`, at the first step that it reports."""
+
+
+def _enough(step: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG001 - a report's shape
+    raise _Enough
+
+
 @dataclass(frozen=True)
 class _Watched(Functions):
     """A project's functions, and what its train was given."""
@@ -64,7 +72,9 @@ class _Watched(Functions):
 
 
 def first_batch(project: Project, processing: Processing) -> FirstBatch | None:
-    """Run the project's own training up to the first call of its model; None where it makes none, or fails before.
+    """Run the project's own training up to the first call of its model.
+
+    None where it makes no call before its first report, or fails before.
 
     Raises:
         UserCodeError: the project's data cannot be read, or preprocess failed.
@@ -86,7 +96,9 @@ def first_batch(project: Project, processing: Processing) -> FirstBatch | None:
     kind.__call__ = stop
     try:
         with seeded(project.file.develop.seed), TemporaryDirectory(prefix="onnxyard-doctor-") as folder:
-            source_of(project).fit(project, watched, splits, Path(folder), lambda _step, _metrics: None)
+            source_of(project).fit(project, watched, splits, Path(folder), _enough)
+    except _Enough:
+        return None
     except _Seen as seen:
         handed = watched.handed[0].train
         rows = handed.take(np.arange(min(_ROWS, len(handed))))

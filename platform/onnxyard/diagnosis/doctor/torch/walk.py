@@ -71,6 +71,10 @@ def walk(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], source: So
             module(**inputs)
     except Exception:  # noqa: BLE001, S110 - the user's forward may raise anything; what was seen until then counts
         pass
+    finally:
+        if "torch._dynamo" in sys.modules:
+            # torch.cond compiles what it runs; compiled under our modes it would fail for whoever runs it next.
+            torch._dynamo.reset()  # noqa: SLF001 - torch names it nowhere else
     return Walk(tuple(functions.calls), frozenset(types.floats))
 
 
