@@ -15,13 +15,13 @@ COPY dashboards dashboards
 RUN python -m venv /opt/onnxyard
 
 FROM source AS build-serving
-RUN /opt/onnxyard/bin/pip install --constraint constraints.txt '.[serving]'
+RUN /opt/onnxyard/bin/pip install --constraint constraints.txt '.[serving,processing]'
 
 FROM source AS build-platform
 # PyPI's torch brings CUDA; name an index of CPU wheels here to save gigabytes.
 ARG PIP_EXTRA_INDEX_URL=
 RUN PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} \
-    /opt/onnxyard/bin/pip install --constraint constraints.txt '.[torch,platform,serving,monitoring,dashboard]'
+    /opt/onnxyard/bin/pip install --constraint constraints.txt '.[torch,platform,serving,monitoring,dashboard,trees,processing]'
 
 FROM python:${PYTHON} AS runtime
 # The home volume takes its owner from this folder when it is first used.

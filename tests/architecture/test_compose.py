@@ -108,7 +108,7 @@ def test_the_dockerfile_copies_what_the_wheel_is_built_from_and_asks_for_extras_
 
 def test_the_serving_image_holds_no_torch_mlflow_or_prefect():
     stage = DOCKERFILE.split("AS build-serving", 1)[1].split("FROM", 1)[0]
-    assert re.findall(r"'\.\[([^\]]+)\]'", stage) == ["serving"]
+    assert re.findall(r"'\.\[([^\]]+)\]'", stage) == ["serving,processing"]
 
 
 @pytest.mark.parametrize("name", OURS)
