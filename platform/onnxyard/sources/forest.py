@@ -134,9 +134,11 @@ class Forest:
 
 def _rounded(mode: str, value: float) -> float:
     """The float32 that parts float32 values as this float64 does."""
-    near = np.float32(value)
-    if mode == AT_MOST and near > value:
+    with np.errstate(over="ignore"):  # LightGBM's 1e300, where only NaN goes the other way
+        near = np.float32(value)
+    # Compared as Python's floats: numpy would round the other side to float32 first.
+    if mode == AT_MOST and float(near) > value:
         near = np.nextafter(near, np.float32(-np.inf))
-    elif mode == LESS and near < value:
+    elif mode == LESS and float(near) < value:
         near = np.nextafter(near, np.float32(np.inf))
     return float(near)

@@ -1,12 +1,11 @@
 """Estimators and boosters go all the way to a live endpoint, which answers what their own predict says."""
 
-import json
-import urllib.request
-
+import httpx
 import numpy as np
 import pytest
 
-from live import live
+from live import DATATYPES, live
+from onnxyard.tensors.dtypes import onnx_name
 
 pytestmark = pytest.mark.slow
 
@@ -14,9 +13,8 @@ pytestmark = pytest.mark.slow
 def post(endpoint, inputs):
     """One V2 request, written by hand: what any client in any language sends."""
     url = f"{endpoint.url}/v2/models/{endpoint.document['endpoint']}/infer"
-    request = urllib.request.Request(url, json.dumps({"inputs": inputs}).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return {each["name"]: each["data"] for each in json.load(response)["outputs"]}
+    response = httpx.post(url, json={"inputs": inputs}, timeout=30).raise_for_status()
+    return {each["name"]: each["data"] for each in response.json()["outputs"]}
 
 
 @pytest.mark.parametrize("template", ["sklearn", "xgboost", "lightgbm"])
@@ -29,15 +27,10 @@ def test_held_out_raw_rows(tmp_path, template):
             np.testing.assert_allclose(answer[name], values, rtol=1e-4, atol=1e-5)
         if template == "sklearn":
             missing = int(np.flatnonzero((raw["job"] == "") & np.isnan(raw["balance"]))[0])
-            datatypes = {"O": "BYTES", "i": "INT64", "f": "FP32"}
-            rows = [
-                {"name": name, "datatype": datatypes[values.dtype.kind], "shape": [1], "data": [values[missing].item()]
-                 if values.dtype.kind != "O" else [values[missing]]}
-                for name, values in raw.items()
-            ]  # fmt: skip
-            for row in rows:
-                if row["name"] in {"job", "balance"}:
-                    row["data"] = [None]
+            rows = []
+            for name, values in raw.items():
+                data = [None] if name in {"job", "balance"} else values[missing : missing + 1].tolist()
+                rows.append({"name": name, "datatype": DATATYPES[onnx_name(values.dtype)], "shape": [1], "data": data})
             given = post(endpoint, rows)
             assert given["label"] == [wanted["label"][missing]]
             np.testing.assert_allclose(given["probabilities"], wanted["probabilities"][missing], rtol=1e-4)

@@ -155,3 +155,20 @@ def test_a_broken_reference_is_named(tmp_path):
         read_reference(tmp_path)
     with pytest.raises(InvalidRequestError):
         write_reference(tmp_path, layout, {})
+
+
+def test_a_number_that_may_be_missing_has_a_column_that_says_so():
+    inputs = (
+        TensorSpec("x", "FLOAT", ("batch", 2), missing=True),
+        TensorSpec("job", "STRING", ("batch",), missing=True),
+    )
+    layout = Layout.of(Signature(inputs, ()), {"x": ["income", "balance"]})
+    assert layout.names == ("income", "income.missing", "balance", "balance.missing", "job", "job.length")
+    described = layout.describe({"x": np.array([[1.5, np.nan]]), "job": texts("")}, {})
+    assert described["balance"].tolist() == [0.0]
+    assert [described[name].tolist() for name in ("income.missing", "balance.missing", "job")] == [
+        ["present"],
+        ["missing"],
+        [""],
+    ]
+    assert Layout.of_document(layout.document()) == layout

@@ -9,11 +9,15 @@ from onnx import TensorProto
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.ensemble._forest import BaseForest
 from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.tree import BaseDecisionTree
+
+from onnxyard.sources.sklearn.container import ContainerNodes
+from onnxyard.sources.sklearn.votes import write_votes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +30,8 @@ def converters() -> dict[str, Any]:
     """What `convert_sklearn` takes: functions by the type they are for."""
     trees = {kind: _in_float32 for kind in sklearn_operator_name_map if issubclass(kind, _TREES)}
     scalers = dict.fromkeys((MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler), _scale)
-    return {"custom_conversion_functions": {**trees, **scalers, SimpleImputer: _impute}}
+    forests = dict.fromkeys((ExtraTreesClassifier, RandomForestClassifier), _vote)
+    return {"custom_conversion_functions": {**trees, **scalers, **forests, SimpleImputer: _impute}}
 
 
 class _Fed:
@@ -50,6 +55,14 @@ def _in_float32(scope: Any, operator: Any, container: Any) -> None:  # noqa: ANN
         container.add_node("Cast", [given.full_name], [name], to=TensorProto.FLOAT, name=name)
         operator = _Fed(operator, [narrow])
     get_converter(operator.type)(scope, operator, container)
+
+
+def _vote(scope: Any, operator: Any, container: Any) -> None:  # noqa: ANN401 - skl2onnx ships no types
+    forest = operator.raw_operator
+    if forest.n_outputs_ > 1:
+        _in_float32(scope, operator, container)
+        return
+    ContainerNodes(scope, operator, container).finish(lambda nodes: write_votes(nodes, forest))
 
 
 def _scale(scope: Any, operator: Any, container: Any) -> None:  # noqa: ANN401 - skl2onnx ships no types

@@ -157,7 +157,8 @@ def _converted(estimator: Any, types: list[tuple[str, Any]], opset: int) -> onnx
 
 def _options(step: Any) -> dict[str, bool]:  # noqa: ANN401 - any estimator
     """Probabilities as one tensor, not as a dictionary for each row; scores where there are no probabilities."""
-    if not is_classifier(step) or type(step) not in sklearn_operator_name_map:
+    # A pipeline's own would be put upon its last step, whether that one knows them or not.
+    if not is_classifier(step) or isinstance(step, Pipeline) or type(step) not in sklearn_operator_name_map:
         return {}
     allowed = get_converter(sklearn_operator_name_map[type(step)]).get_allowed_options() or {}
     wanted = {"zipmap": False, "raw_scores": not hasattr(step, "predict_proba")}

@@ -123,7 +123,8 @@ def _read(forest: Forest, number: int, tree: dict[str, Any], target: int, weight
             asked["missing"] = not asked["missing"]
             free = forest.one_of(number, node, values=chosen[node], yes=right[node], no=left[node], free=free, **asked)
         else:
-            value = tree["split_conditions"][node]
+            # JSON has the shortest text that stands for the float32: a slightly other number until it is one again.
+            value = float(np.float32(tree["split_conditions"][node]))
             forest.split(number, node, mode=LESS, value=value, yes=left[node], no=right[node], **asked)
 
 
