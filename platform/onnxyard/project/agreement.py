@@ -66,6 +66,8 @@ def _source(document: Mapping[str, Any]) -> Iterator[Problem]:
     framework = _text(document, "project", "framework") or "torch"
     if framework in PACKAGES and PACKAGES[framework] and _text(document, "project", "training"):
         yield ("project", "training"), f"{framework} trains in this environment: leave it out, train lies in module"
+    if _table(document, "export", "translations") and (framework != "torch" or _text(document, "project", "onnx")):
+        yield ("export", "translations"), "only PyTorch's exporter takes translations"
     if _text(document, "project", "onnx") and _text(document, "develop", "checkpoint"):
         yield ("develop", "checkpoint"), "a finished [project] onnx file needs no checkpoint; leave one of them out"
     if _text(document, "project", "onnx_sha256") and not _text(document, "project", "onnx"):

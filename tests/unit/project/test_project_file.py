@@ -116,6 +116,10 @@ def test_every_mistake_is_reported_at_once(write):
             "[project]\ncolumns.a = ['x', 'x']\n",
             ["onnxyard.toml:2: [project.columns] a: 'x' stands there more than once"],
         ),
+        (
+            "[project]\nframework = 'jax'\n[export.translations]\n'a::b' = 'c.py:d'\n",
+            ["onnxyard.toml:3: [export] translations: only PyTorch's exporter takes translations"],
+        ),
         ("[project]\nfiles = ['*.csv']\n", ["onnxyard.toml:2: [project] files[0]: nothing matches '*.csv'"]),
     ],
 )
