@@ -21,6 +21,18 @@ ROOMS = {
         "platform/onnxyard/templates/",
     ],
     "openvino": ["platform/onnxyard/runtimes/"],
+    "skl2onnx": ["platform/onnxyard/sources/sklearn/"],
+    "skops": ["platform/onnxyard/sources/sklearn/"],
+    "xgboost": [
+        "platform/onnxyard/sources/xgboost/",
+        "platform/onnxyard/sources/sklearn/",
+        "platform/onnxyard/templates/",
+    ],
+    "lightgbm": [
+        "platform/onnxyard/sources/lightgbm/",
+        "platform/onnxyard/sources/sklearn/",
+        "platform/onnxyard/templates/",
+    ],
     # Never in this environment: only what runs inside a toolchain imports them.
     "keras": ["platform/onnxyard/sources/keras/", "platform/onnxyard/templates/keras/training.py"],
     "tensorflow": ["platform/onnxyard/sources/keras/"],

@@ -59,7 +59,7 @@ class Observed:
 
 
 def watched(project, change) -> Watched:
-    return Watched(project.root, project.file, project.code_digest, change)
+    return Watched(project.root, project.file, project.code_digest, splits=change)
 
 
 def request_with(way, project):
