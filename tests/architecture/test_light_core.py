@@ -11,6 +11,7 @@ HEAVY = {
     "evidently",
     "fastapi",
     "jinja2",
+    "lightgbm",
     "mlflow",
     "onnxscript",
     "openvino",
@@ -19,11 +20,14 @@ HEAVY = {
     "prefect",
     "psycopg",
     "scipy",
+    "skl2onnx",
     "sklearn",
+    "skops",
     "sqlalchemy",
     "starlette",
     "torch",
     "uvicorn",
+    "xgboost",
 }
 
 
