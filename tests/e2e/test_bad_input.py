@@ -252,17 +252,16 @@ def test_code_and_data_that_cannot_be_used_are_told_with_their_line(
 
 
 def test_a_model_that_cannot_be_exported_names_operator_and_module(project: Project) -> None:
-    inverse = "class Inverse(torch.nn.Module):\n    def forward(self, x):\n        "
-    inverse += "return torch.linalg.inv(x.reshape(-1, 2, 2) + torch.eye(2)).reshape(-1, 4)\n\n\n"
-    change(project, "def model(config):", f"{inverse}def model(config):")
-    change(project, MODEL, MODEL.replace("torch.nn.ReLU()", "torch.nn.Sequential(torch.nn.Linear(8, 4), Inverse())"))
-    change(project, "torch.nn.Linear(8, 2)", "torch.nn.Linear(4, 2)")
+    airy = "class Airy(torch.nn.Module):\n    def forward(self, x):\n        "
+    airy += "return torch.special.airy_ai(x.detach()) + x\n\n\n"
+    change(project, "def model(config):", f"{airy}def model(config):")
+    change(project, MODEL, MODEL.replace("torch.nn.ReLU()", "torch.nn.Sequential(torch.nn.Linear(8, 8), Airy())"))
     told = refused(project.run(), 7, "unsupported-model")
-    assert "linalg_inv" in told.context["operator"]
+    assert "airy_ai" in told.context["operator"]
     assert told.context["module"] == "1.1"
     assert told.detail.startswith(f"The operator {told.context['operator']} ")
-    assert "in the module '1.1' (blobs.Inverse)" in told.detail
-    assert told.where == f"blobs.py:{line_of(project, 'linalg.inv')}"
+    assert "in the module '1.1' (blobs.Airy)" in told.detail
+    assert told.where == f"blobs.py:{line_of(project, 'airy_ai')}"
     nothing_half_written(project)
 
 
@@ -373,7 +372,7 @@ def large(project: Project) -> Project:
     """The project with a model larger than every database under its home."""
     change(project, MODEL, MODEL.replace("(8, 2)", "(8, 40000), torch.nn.Linear(40000, 2)"))
     project.edit("epochs = 40", "epochs = 2")
-    project.edit("size_bytes = 100000", "size_bytes = 100000000")
+    project.edit("size_bytes = 100000", "size_bytes = 100000000\nmax_error = 1.0")  # sums of 40,000 terms
     project.edit("accuracy = 0.9", "accuracy = 0.4")
     return project
 

@@ -79,11 +79,11 @@ def as_table(rows: Iterable[Row], *, width: int) -> Table:
     """For people: one line per opset in a terminal of this width; the notes are cut there, `--json` has all of them."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("opset", "IR"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     for heading in ("exporter", "loads"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=True, min_width=len(heading))
     for heading in ("max error", "nodes", "ONNX Runtime"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     table.add_column("notes", no_wrap=True)
     shown = [(row, _short(row.written.exporter) if row.written else "") for row in rows]
     room = max(_LEAST_NOTES, width - _FIXED_WIDTH - max(len("exporter"), *(len(exporter) for _, exporter in shown)))

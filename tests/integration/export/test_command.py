@@ -107,16 +107,16 @@ def test_a_converter_that_changes_the_answers_is_caught(command, relu, tmp_path,
         model.opset_import[0].version = opset
         return model
 
-    monkeypatch.setattr("onnxyard.diagnosis.exporting.convert", convert)
-    monkeypatch.setattr("onnxyard.diagnosis.exporting.relabel", lambda model, opset: (convert(model, opset), ()))
+    monkeypatch.setattr("onnxyard.sources.finished.convert", convert)
+    monkeypatch.setattr("onnxyard.sources.finished.relabel", lambda model, opset: (convert(model, opset), ()))
     with pytest.raises(UnsupportedModelError, match="converted graph differs from the file by"):
         command(relu, "--opset", 15, "--output", tmp_path / "out")
     assert names(tmp_path) == ["relu.onnx"]
 
 
 def test_a_converter_that_returns_the_graph_unchanged_is_caught(command, relu, tmp_path, monkeypatch):
-    monkeypatch.setattr("onnxyard.diagnosis.exporting.convert", lambda model, _opset: model)
-    monkeypatch.setattr("onnxyard.diagnosis.exporting.relabel", lambda model, _opset: (model, ()))
+    monkeypatch.setattr("onnxyard.sources.finished.convert", lambda model, _opset: model)
+    monkeypatch.setattr("onnxyard.sources.finished.relabel", lambda model, _opset: (model, ()))
     with pytest.raises(UnsupportedModelError, match="opset 20 instead of 15"):
         command(relu, "--opset", 15, "--output", tmp_path / "out")
 

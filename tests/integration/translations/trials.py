@@ -143,7 +143,7 @@ def _linear_systems(x: torch.Tensor) -> list[torch.Tensor]:
     small = x[:, :2, :2]
     return [
         linalg.inv(general), *linalg.lu_factor(general), linalg.solve(general, x[..., 0]), *linalg.slogdet(general),
-        linalg.inv(small.double()), torch.inverse(x[:, :1, :1]), linalg.solve(small, torch.ones(2, 3)),
+        linalg.inv(small.double()), torch.inverse(x[:, :1, :1]), linalg.solve(small, torch.ones(1, 2, 3)),
         linalg.solve(small.flip(1), x[:, 2:, :2], left=False), linalg.solve(torch.eye(2) * 2, small),
         *linalg.slogdet(small * 0), torch.logdet(small), *linalg.inv_ex(small), *linalg.solve_ex(small, small),
     ]  # fmt: skip
