@@ -22,7 +22,7 @@ up: $(VENV)/installed-core ## Everything running (serving, control, dashboard, M
 	@$(BIN)/onnxyard up --home $(DEMO)/.onnxyard
 
 test: $(VENV)/installed-all $(VENV)/browser ## Install everything and run the tests
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
 check: $(VENV)/installed-all ## Lint (ruff), types (mypy strict), layering (import-linter)
 	@$(BIN)/ruff format --check .
