@@ -59,11 +59,18 @@ def prove(
         reference: Runs the source; see `onnxyard.diagnosis.probes`.
 
     Raises:
-        InvalidRequestError: the declared axes do not fit the example, or not the source itself.
+        InvalidRequestError: the declared axes do not fit the example, or not the source itself; an input and an output
+            share a name.
         UnsupportedModelError, InvalidRequestError, ArtifactCorruptError: the first attempt's reason, when none is
             taken; its fact `attempts` lists all of them.
     """
     check_axes(asked)
+    if both := sorted(asked.inputs.keys() & set(asked.outputs)):
+        raise InvalidRequestError(
+            f"An input and an output are both called {both[0]!r}; a graph has one tensor of a name.",
+            where="[project] outputs",
+            remedy="Call the output otherwise.",
+        )
     asking = probes(asked, expected, reference)
     failed: list[tuple[str, str]] = []
     first: UnsupportedModelError | InvalidRequestError | ArtifactCorruptError | None = None

@@ -178,3 +178,9 @@ def test_the_ir_version_is_lowered_to_what_the_targets_load(tmp_path, weights):
     asked = Asked({"features": FEATURES}, ("scores",), 20, {}, {}, ir_version=9)
     found = prove(iter([writes()]), tmp_path / "model", asked, {"scores": FEATURES @ weights})
     assert found.checked.graph.ir_version == 9
+
+
+def test_an_input_and_an_output_of_one_name_are_told(tmp_path):
+    asked = Asked({"scores": FEATURES}, ("scores",), 20, {}, {})
+    with pytest.raises(InvalidRequestError, match="both called 'scores'"):
+        prove(iter([refuses("never asked")]), tmp_path / "model", asked, {"scores": FEATURES})

@@ -16,10 +16,10 @@ class Einsum(nn.Module):
         return torch.einsum("bii->b", x), torch.einsum("bii->bi", x), outer
 
 
-@case("indexing/einsum-ellipsis", x=(2, 4, 3), y=(2, 3, 5))
+@case("indexing/einsum-ellipsis", x=(2, 4, 3), other=(2, 3, 5))
 class EinsumEllipsis(nn.Module):
-    def forward(self, x, y):
-        return torch.einsum("...ij,...jk->...ki", x, y)
+    def forward(self, x, other):
+        return torch.einsum("...ij,...jk->...ki", x, other)
 
 
 @case("indexing/gather", x=(6, 4), places=integers(3, high=6))
