@@ -106,7 +106,8 @@ def test_without_its_entry_torch_refuses_or_answers_wrongly(name):
     except torch.onnx.errors.OnnxExporterError:
         return
     assert entry.silent
-    assert max(errors(session, trial.forward, trial.batch(2, seed=1))) > 1e-4
+    usual = trial.batch(4, seed=1)[:4]  # without the edges, beside whose size no difference would show
+    assert max(errors(session, trial.forward, usual)) > 1e-4
 
 
 @pytest.mark.slow
