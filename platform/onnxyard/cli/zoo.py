@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 MirrorOption = Annotated[
     str | None,
-    typer.Option(
-        "--mirror", metavar="URL|FOLDER", help="The zoo; ONNX's own by default.", show_default=False
-    ),
+    typer.Option("--mirror", metavar="URL|FOLDER", help="The zoo; ONNX's own by default.", show_default=False),
 ]
 
 
