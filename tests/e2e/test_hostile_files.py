@@ -71,13 +71,15 @@ def command(*arguments: object, cwd: Path) -> Ended:
     """Run it, measured; no process of it is left."""
     began = time.monotonic()
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        others = {one.pid for one in psutil.Process().children(recursive=True)}  # of tests before this one
         running = subprocess.Popen(
             [*ONNXYARD, *map(str, arguments)], stdout=stdout, stderr=stderr, cwd=cwd, env=environ(cwd)
         )
         _, status, used = os.wait4(running.pid, 0)  # of this command and its own children alone
         running.returncode = os.waitstatus_to_exitcode(status)
         assert time.monotonic() - began < DEADLINE_SECONDS
-        assert not [one for one in psutil.Process().children(recursive=True) if "onnxyard" in " ".join(one.cmdline())]
+        left = {one.pid for one in psutil.Process().children(recursive=True)} - others
+        assert not left
         said = []
         for file in (stdout, stderr):
             file.seek(0)

@@ -103,8 +103,13 @@ def _read(file: Path, sha256: str | None, size: Callable[[int], None], seen: Exa
         seen.refusals.append(_unparsed(file, len(content), error))
         return
     del content
-    if bad := next((name for name in names(model) if isinstance(name, bytes)), None):
-        told = f"The file is damaged: {printable(bad.decode(errors='replace'))!r} is no text in UTF-8."
+    try:
+        bad = next((name for name in names(model) if isinstance(name, bytes)), None)
+        text = None if bad is None else repr(printable(bad.decode(errors="replace")))
+    except (ValueError, protobuf_error()):  # protobuf looks at some texts only now, and raises
+        text = "one of its names"
+    if text is not None:
+        told = f"The file is damaged: {text} is no text in UTF-8."
         seen.refusals.append(Refusal(CORRUPT, told, "Export or download the model again."))
         return
     seen.data_files = data_files(model)
