@@ -75,6 +75,9 @@ def examine(file: Path, sha256: str | None, phase: Callable[[str], None], size: 
         _read(file, sha256, size, seen)
     except MemoryError:
         seen.refusals.append(_no_memory("Reading"))
+    except (ValueError, protobuf_error()) as error:  # protobuf looks at some texts only when somebody reads them
+        told = f"The file is damaged: {printable(str(error))[:200]}"
+        seen.refusals.append(Refusal(CORRUPT, told, "Export or download the model again."))
     if seen.model is None:
         return seen
     seen.opener = Opener(file, EXTENSIONS in operators_by_domain(seen.model))
@@ -103,13 +106,8 @@ def _read(file: Path, sha256: str | None, size: Callable[[int], None], seen: Exa
         seen.refusals.append(_unparsed(file, len(content), error))
         return
     del content
-    try:
-        bad = next((name for name in names(model) if isinstance(name, bytes)), None)
-        text = None if bad is None else repr(printable(bad.decode(errors="replace")))
-    except (ValueError, protobuf_error()):  # protobuf looks at some texts only now, and raises
-        text = "one of its names"
-    if text is not None:
-        told = f"The file is damaged: {text} is no text in UTF-8."
+    if bad := next((name for name in names(model) if isinstance(name, bytes)), None):
+        told = f"The file is damaged: {printable(bad.decode(errors='replace'))!r} is no text in UTF-8."
         seen.refusals.append(Refusal(CORRUPT, told, "Export or download the model again."))
         return
     seen.data_files = data_files(model)
