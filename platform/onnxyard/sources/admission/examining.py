@@ -76,8 +76,8 @@ def examine(file: Path, sha256: str | None, phase: Callable[[str], None], size: 
     except MemoryError:
         seen.refusals.append(_no_memory("Reading"))
     except (ValueError, protobuf_error()) as error:  # protobuf looks at some texts only when somebody reads them
-        told = f"The file is damaged: {printable(str(error))[:200]}"
-        seen.refusals.append(Refusal(CORRUPT, told, "Export or download the model again."))
+        damage = f"The file is damaged: {printable(str(error))[:200]}"
+        seen.refusals.append(Refusal(CORRUPT, damage, "Export or download the model again."))
     if seen.model is None:
         return seen
     seen.opener = Opener(file, EXTENSIONS in operators_by_domain(seen.model))
