@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +23,7 @@ Size = Annotated[
 ]
 
 
-class Step(BaseModel):
+class Step(BaseModel, ABC):
     """One `[[preprocess]]` or `[[postprocess]]` table: frozen, nothing unknown in it, no type bent into another.
 
     Attributes:
@@ -43,13 +44,13 @@ class Step(BaseModel):
         """Distributions, beyond the light core, whose version changes what it gives."""
         return ()
 
+    @abstractmethod
     def build(self, chain: Chain) -> None:
         """Add the step's nodes: take the input from the chain, give the result to it.
 
         Raises:
             UserCodeError: the input's type or rank is not what the step takes, or a file is not what it should be.
         """
-        raise NotImplementedError
 
 
 class Transform(Step):
