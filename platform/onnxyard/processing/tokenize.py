@@ -26,6 +26,8 @@ class Tokenize(Step):
     where BERT's own tokenizer gives [UNK] alone; a vocabulary with every letter in it has no such words.
 
     Or, where `merges` is named, by byte-level BPE, as GPT-2: nothing is added, and a text that is too long is cut off.
+    A word that is a token as a whole is that token, whatever the merges would make of it; the two agree wherever the
+    merges were learned together with the vocabulary.
 
     Attributes:
         vocabulary: A file of the project. WordPiece: one token per line, with [PAD], [UNK], [CLS], [SEP] and [MASK]
