@@ -102,12 +102,41 @@ def unknown_domain(path: Path) -> Path:
 
 def hidden_endless_loop(path: Path) -> Path:
     """A Loop whose condition is computed, so that nobody sees by reading that it stays true."""
-    body = helper.make_graph(
+    return _loop_while(
+        path,
         [
             helper.make_node("ReduceMax", ["value"], ["most"], keepdims=0),
-            helper.make_node("Less", ["most", "huge"], ["on"]),
-            helper.make_node("Identity", ["value"], ["next"]),
+            helper.make_node("Less", ["most", "bound"], ["on"]),
         ],
+        bound=np.float32(1e30),
+    )
+
+
+def endless_for_ones(path: Path) -> Path:
+    """A Loop that ends after a round on what anybody makes up, and never on rows of ones."""
+    return _loop_while(
+        path,
+        [
+            helper.make_node("ReduceMin", ["value"], ["least"], keepdims=0),
+            helper.make_node("Less", ["bound", "least"], ["on"]),
+        ],
+        bound=np.float32(0.99),
+    )
+
+
+def endless_for_one_row(path: Path) -> Path:
+    """A Loop that ends after a round, but never where it is given a single row."""
+    return _loop_while(
+        path,
+        [helper.make_node("Size", ["value"], ["count"]), helper.make_node("Equal", ["count", "bound"], ["on"])],
+        bound=np.int64(4),
+    )
+
+
+def _loop_while(path: Path, nodes: list[onnx.NodeProto], *, bound: np.generic) -> Path:
+    """A Loop that goes on as long as these nodes make `on` true of `value`, which is `features` in every round."""
+    body = helper.make_graph(
+        [*nodes, helper.make_node("Identity", ["value"], ["next"])],
         "body",
         [graphs.tensor("round", INT64, []), graphs.tensor("go", BOOL, []), graphs.tensor("value", FLOAT, ROW)],
         [graphs.tensor("on", BOOL, []), graphs.tensor("next", FLOAT, ROW)],
@@ -115,7 +144,7 @@ def hidden_endless_loop(path: Path) -> Path:
     return unary(
         path,
         [helper.make_node("Loop", ["", "forever", "features"], ["scores"], body=body)],
-        weights={"forever": np.array(True), "huge": np.float32(1e30)},
+        weights={"forever": np.array(True), "bound": np.asarray(bound)},
     )
 
 

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -209,6 +210,33 @@ def test_a_run_refuses_a_finished_file_that_is_a_bomb(tmp_path, name):
     error = run_refused(tmp_path, root)
     assert said in error["detail"]
     assert error["context"]["finding"] == code
+
+
+@pytest.mark.slow
+def test_a_run_refuses_a_finished_file_that_its_own_rows_make_endless(tmp_path):
+    root = write_project(tmp_path / "project", 'onnx = "model.onnx"')
+    hostile.endless_for_ones(root / "model.onnx")
+    error = run_refused(tmp_path, root)
+    assert "while running it on the project's first rows" in error["detail"]
+    assert error["context"]["finding"] == "resource-bomb"
+
+
+@pytest.mark.slow
+def test_blame_refuses_a_file_that_the_rows_to_compare_on_make_endless(tmp_path):
+    hostile.sound(tmp_path / "right.onnx")
+    hostile.endless_for_ones(tmp_path / "model.onnx")
+    np.savez(tmp_path / "rows.npz", features=np.ones((6, 4), np.float32))
+    files = files_of(tmp_path)
+    asked = ("blame", "right.onnx", "--against", "model.onnx", "--inputs", "rows.npz", "--json")
+    ended = command(*asked, cwd=tmp_path)
+    assert ended.code == 7, ended.stderr
+    error = ended.document["error"]
+    assert "while running it on the rows to compare on" in error["detail"]
+    assert error["context"]["finding"] == "resource-bomb"
+    assert error["context"]["where"].endswith("model.onnx")
+    assert "Traceback" not in ended.stderr
+    assert ended.peak < MEMORY_BYTES
+    assert files_of(tmp_path) == files
 
 
 @pytest.mark.slow

@@ -23,7 +23,8 @@ from onnxyard.ports.runtime import LoadedModel
 from onnxyard.project.project import load_project
 from onnxyard.project.translations import translations_of
 from onnxyard.settings import PROJECT_FILE, Settings, find_project
-from onnxyard.sources.admission.admitting import admit
+from onnxyard.sources.admission.admitting import Trial, admit
+from onnxyard.sources.admission.laid_out import rows_by_two
 from onnxyard.sources.by_name import model_source_of, source_of
 from onnxyard.sources.sidecar import SIDECAR_FILE
 from onnxyard.sources.source import MODEL_FILE, Asked
@@ -96,17 +97,29 @@ def opened(wanted: Wanted, tell: Tell) -> Iterator[Case]:
     path = Path(wanted.what)
     if path.is_dir() or path.name == PROJECT_FILE:
         with _of_project(path, wanted) as case:
-            yield case
+            yield _tried(case, wanted, tell)
     elif path.suffix == ".onnx" or path.is_file():
-        yield _of_files(path, wanted, tell)
+        yield _tried(_of_files(path, wanted, tell), wanted, tell)
     else:
         with _of_version(wanted) as case:
-            yield case
+            yield _tried(case, wanted, tell)
 
 
 def _look_at(file: Path, tell: Tell) -> None:
     tell(f"blame: looking at {file.name} in a child")
     admit(file)
+
+
+def _tried(case: Case, wanted: Wanted, tell: Tell) -> Case:
+    """The same case, once a child has run what is foreign in it on the very rows: some harm shows on these alone."""
+    foreign = [case.model] if wanted.against is not None else []
+    if wanted.inputs is not None and isinstance(case.source, Path):
+        foreign.insert(0, case.source)
+    trial = Trial(rows_by_two(case.inputs), "the rows to compare on")
+    for file in foreign:
+        tell(f"blame: running {file.name} in a child")
+        admit(file, trial=trial)
+    return case
 
 
 def _of_files(file: Path, wanted: Wanted, tell: Tell) -> Case:
@@ -117,9 +130,10 @@ def _of_files(file: Path, wanted: Wanted, tell: Tell) -> Case:
             remedy=f"Name the graph to judge: onnxyard blame {file} --against OTHER.onnx",
         )
     _look_at(file, tell)
+    from onnxyard.diagnosis.blame.rows import first_rows  # noqa: PLC0415 - brings ONNX Runtime
     from onnxyard.diagnosis.blame.samples import sample  # noqa: PLC0415 - only where there are no real inputs
 
-    rows = sample(file) if wanted.inputs is None else _read_inputs(wanted.inputs)
+    rows = sample(file) if wanted.inputs is None else first_rows(_read_inputs(wanted.inputs), _ROWS)
     return Case(file, wanted.against, rows, wanted.against.name)
 
 

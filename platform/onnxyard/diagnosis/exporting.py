@@ -12,7 +12,7 @@ from onnxyard.errors import UnsupportedModelError
 from onnxyard.lifecycle.digest import canonical_json
 from onnxyard.runtimes.graph import Graph, read_graph
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
-from onnxyard.sources.admission.admitting import admit
+from onnxyard.sources.admission.admitting import Trial, admit
 from onnxyard.sources.admission.domains import EXTENSIONS
 from onnxyard.sources.admission.opening import Opener, made_up
 from onnxyard.sources.finished import ways
@@ -118,22 +118,18 @@ def _compared(copy: Path, opset: int, original: Graph, asking: list[Probe]) -> C
 
 
 def _asking_itself(model_file: Path, graph: Graph) -> Iterator[Probe]:
-    """Two lengths of the free axes that the file itself takes, and what it answers."""
+    """Two lengths of the free axes that the file itself takes, and what it answers; a child answered them before."""
     model = OnnxRuntime.load(model_file, provider="CPUExecutionProvider", threads=1)
     session = Opener(model_file, extensions=EXTENSIONS in graph.opsets).open()
-    found = 0
-    for inputs in made_up(session, seed=0):
-        try:
-            answer = model.run(inputs)
-        except UnsupportedModelError:  # not a length that it takes
-            continue
+    candidates = list(made_up(session, seed=0))
+    taken = admit(model_file, trial=Trial(candidates, "made-up inputs", enough=2)).ran
+    for number in taken:
+        inputs = candidates[number]
+        answer = model.run(inputs)
         yield Probe(
             f"made-up inputs of {len(next(iter(inputs.values()), ()))} rows", inputs, answer, largest_values(answer)
         )
-        found += 1
-        if found == 2:
-            return
-    if not found:
+    if not taken:
         raise UnsupportedModelError(
             "The model takes none of the inputs that can be made up, so nothing proves the result.",
             where=str(model_file),

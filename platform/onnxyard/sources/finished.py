@@ -10,7 +10,8 @@ import onnx
 
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
-from onnxyard.sources.admission.admitting import admit
+from onnxyard.sources.admission.admitting import Trial, admit
+from onnxyard.sources.admission.laid_out import rows_by_two
 from onnxyard.sources.converting import CONVERTER, convert, relabel
 from onnxyard.sources.saving import save_model
 from onnxyard.sources.sidecar import sidecar
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from onnxyard.project.protocols import Report
 
 
+_TRIED_ROWS = 16
+"""Rows of the project's own that a disposable child runs the file on first."""
+
+
 class FinishedFile:
     """The `Source` of a project that names an ONNX file."""
 
@@ -37,8 +42,11 @@ class FinishedFile:
     def fit(self, project: Project, functions: Functions, splits: Splits, folder: Path, report: Report) -> str:  # noqa: ARG002 - a source's shape
         finished = project.finished
         assert finished is not None  # noqa: S101 - a project without one has another source
-        # Nothing in this process opens a foreign file before a disposable child has: it may be made to do harm.
-        admitted = admit(finished.file, sha256=project.file.project.onnx_sha256)
+        # Nothing in this process opens a foreign file before a disposable child has: it may be made to do harm, and
+        # some harm shows on the project's own rows alone.
+        rows = rows_by_two(splits.train.take(_TRIED_ROWS).inputs)
+        trial = Trial(rows, "the project's first rows")
+        admitted = admit(finished.file, sha256=project.file.project.onnx_sha256, trial=trial)
         shutil.copyfile(finished.file, folder / MODEL_FILE)
         for name in admitted.data_files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 import graphs
 import hostile
 from onnxyard.diagnosis.codes import CODES
+from onnxyard.diagnosis.exporting import export_file
 from onnxyard.diagnosis.inspection.inspecting import inspect_file
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, NotFoundError, UnsupportedModelError
 from onnxyard.lifecycle.digest import file_digest
 from onnxyard.lifecycle.finding import Severity
-from onnxyard.sources.admission.admitting import Admitted, admit, look_at
+from onnxyard.sources.admission.admitting import Admitted, Trial, admit, look_at
+from onnxyard.sources.admission.laid_out import rows_by_two
 
 ALWAYS = {"release-needed", "unpinned"}
 FLOAT = TensorProto.FLOAT
@@ -73,6 +75,54 @@ def test_a_loop_that_only_shows_when_it_runs_is_given_up(tmp_path):
     assert ended.children_user + ended.children_system - busy.children_user - busy.children_system < 10
     assert time.monotonic() - began < 60
     assert not children()
+
+
+def test_a_loop_that_is_endless_for_the_rows_at_hand_alone_is_given_up(tmp_path):
+    file = hostile.endless_for_ones(tmp_path / "model.onnx")
+    rows = {"features": np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)}
+    assert admit(file, trial=Trial(rows_by_two(rows), "the rows")).ran == (0, 1)
+    rows["features"][2:] = 1
+    began = psutil.Process().cpu_times()
+    with pytest.raises(UnsupportedModelError, match="given up: while running it on the rows, the child") as told:
+        admit(file, trial=Trial(rows_by_two(rows), "the rows"))
+    assert told.value.facts["finding"] == "resource-bomb"
+    ended = psutil.Process().cpu_times()
+    assert ended.children_user + ended.children_system - began.children_user - began.children_system < 10
+    assert not children()
+
+
+def test_memory_that_the_rows_at_hand_alone_ask_for_is_refused(tmp_path):
+    file = graphs.write(
+        tmp_path / "model.onnx",
+        [helper.make_node("ConstantOfShape", ["n"], ["zeros"])],
+        [graphs.tensor("n", TensorProto.INT64, [1])],
+        [graphs.tensor("zeros", FLOAT, [None])],
+    )
+    with pytest.raises(UnsupportedModelError, match="the rows takes more memory than allowed") as told:
+        admit(file, trial=Trial([{"n": np.array([1 << 30])}], "the rows"))
+    assert told.value.facts["finding"] == "resource-bomb"
+
+
+def test_inputs_that_a_file_does_not_take_are_no_reason_to_keep_it_away(tmp_path):
+    file = hostile.sound(tmp_path / "model.onnx")
+    wrong = [{"features": np.ones((2, 4))}, {"other": np.array([["a", "\u00e9\0"]], dtype=object)}]
+    right = {"features": np.ones((2, 4), np.float32)}
+    assert admit(file, trial=Trial([*wrong, right, right, right], "the rows", enough=2)).ran == (2, 3)
+    assert admit(file, trial=Trial([{"features": np.array(["2026-11-25"], "M8[D]")}, right], "the rows")).ran == ()
+
+
+def test_rows_are_cut_where_they_can_be_told_apart():
+    rows = np.arange(7)
+    assert [part["x"].tolist() for part in rows_by_two({"x": rows})] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert [part["x"].tolist() for part in rows_by_two({"x": rows[:1]})] == [[0]]
+    assert [part["x"].tolist() for part in rows_by_two({"x": rows[:3]})] == [[0, 1, 2]]
+    assert [len(part["x"]) for part in rows_by_two({"x": rows, "y": rows[:4]})] == [7]
+
+
+def test_export_tries_every_length_in_a_child_before_it_runs_one_itself(tmp_path):
+    file = hostile.endless_for_one_row(tmp_path / "model.onnx")
+    with pytest.raises(UnsupportedModelError, match="given up: while running it on made-up inputs"):
+        export_file(file, tmp_path / "exported", opset=21)
 
 
 def test_many_files_share_a_child_and_one_that_breaks_it_is_told_from_the_others(tmp_path):

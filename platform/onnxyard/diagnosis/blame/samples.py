@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime as ort
 
-from onnxyard.diagnosis.blame.probe import NodeFailedError, probing
 from onnxyard.errors import InvalidRequestError
+from onnxyard.sources.admission.admitting import Trial, admit
 from onnxyard.sources.admission.opening import made_up
 
 if TYPE_CHECKING:
@@ -22,19 +22,20 @@ _FATAL = 4
 def sample(model_file: Path) -> dict[str, np.ndarray]:
     """Inputs that a graph runs on: seeded draws of its types, several rows where its first axes are free.
 
+    Args:
+        model_file: A file that was admitted; a disposable child runs it on them first.
+
     Raises:
         InvalidRequestError: it runs on nothing that can be made up.
+        UnsupportedModelError: one of them makes it ask for more than it may.
     """
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
     session = ort.InferenceSession(model_file, sess_options=options, providers=["CPUExecutionProvider"])
-    with probing(model_file) as probe:
-        for inputs in _candidates(session):
-            try:
-                probe.run(inputs, probe.outputs)
-            except NodeFailedError:
-                continue
-            return inputs
+    candidates = list(_candidates(session))
+    taken = admit(model_file, trial=Trial(candidates, "made-up inputs", enough=1)).ran
+    if taken:
+        return candidates[taken[0]]
     raise InvalidRequestError(
         "The model runs on no made-up inputs.", where=str(model_file), remedy="Give real ones with --inputs FILE.npz."
     )

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, NotFoundError, UnsupportedModelError
 from onnxyard.runtimes.disposable import Ended, Ending, Limits, run_disposable
+from onnxyard.sources.admission.laid_out import Tensors, laid_out
 from onnxyard.sources.admission.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=3, wall_seconds=120)
 """At the start; the child raises them for a large file. The clock is generous, so that a busy machine accuses nobody:
 a model that never ends uses up its processor time."""
+
+_RUN_SECONDS = 10.0
+"""On the clock, for each run on inputs that were given."""
 
 _CORRUPT = frozenset({"corrupt-file", "digest-differs"})
 
@@ -29,18 +33,41 @@ class Admitted:
     Attributes:
         digest: What pins it: its sha256 (64 hex digits); with data files, one over all their names and digests.
         data_files: Names of the files beside it that hold its weights.
+        ran: Which of the inputs that were given it takes, by position.
     """
 
     digest: str
     data_files: tuple[str, ...]
+    ran: tuple[int, ...] = ()
 
 
-def admit(file: Path, *, sha256: str | None = None) -> Admitted:
-    """Look at a file in a disposable child, down to a run on made-up inputs.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a file is going to be run on by a process that must stay whole: the child runs it on the very same first.
+
+    What made-up inputs do not show, as a loop that is endless for one value alone, these do.
+
+    Attributes:
+        inputs: Sets of inputs, one for each run; `laid_out.rows_by_two` cuts rows into them.
+        called: What to call them, as `the project's first rows`.
+        enough: After how many that the file takes the rest is left out; None runs all.
+    """
+
+    inputs: Sequence[Tensors]
+    called: str
+    enough: int | None = None
+
+
+_NO_TRIAL = Trial((), "")
+
+
+def admit(file: Path, *, sha256: str | None = None, trial: Trial = _NO_TRIAL) -> Admitted:
+    """Look at a file in a disposable child, down to a run on made-up inputs, and on those it is meant for.
 
     Args:
         file: An ONNX file, or something that somebody takes for one.
         sha256: What its digest must be; None where nobody said.
+        trial: What else to run it on; inputs that it does not take are no reason to keep it away.
 
     Raises:
         ArtifactCorruptError: it is cut short or damaged, or its digest is another.
@@ -48,13 +75,15 @@ def admit(file: Path, *, sha256: str | None = None) -> Admitted:
         NotFoundError: there is no such file.
         InvalidRequestError: this is no plain file, or it cannot be read.
     """
-    (seen,) = look_at([file], sha256=sha256)
+    (seen,) = look_at([file], sha256=sha256, trial=trial)
     if isinstance(seen, Admitted):
         return seen
     raise as_error(seen, file)
 
 
-def look_at(files: Sequence[Path], *, sha256: str | None = None) -> list[Admitted | tuple[Refusal, ...]]:
+def look_at(
+    files: Sequence[Path], *, sha256: str | None = None, trial: Trial = _NO_TRIAL
+) -> list[Admitted | tuple[Refusal, ...]]:
     """As `admit`, of many files in as few children as they leave whole: what is known of each, in their order.
 
     Raises:
@@ -63,12 +92,15 @@ def look_at(files: Sequence[Path], *, sha256: str | None = None) -> list[Admitte
     for file in files:
         check_plain(file)
     results: list[Admitted | tuple[Refusal, ...]] = []
-    while len(results) < len(files):
-        waiting = [os.fspath(file.absolute()) for file in files[len(results) :]]
-        ended = run_disposable("onnxyard.sources.admission.child", {"files": waiting, "sha256": sha256}, LIMITS)
-        results += [_seen(document) for document in ended.documents if "refusals" in document]
-        if ended.ending is not Ending.DONE:
-            results.append((broke(ended),))
+    limits = replace(LIMITS, wall_seconds=LIMITS.wall_seconds + _RUN_SECONDS * len(trial.inputs))
+    with laid_out(trial.inputs) as inputs:
+        task = {"sha256": sha256, "inputs": inputs, "called": trial.called, "enough": trial.enough}
+        while len(results) < len(files):
+            waiting = [os.fspath(file.absolute()) for file in files[len(results) :]]
+            ended = run_disposable("onnxyard.sources.admission.child", {**task, "files": waiting}, limits)
+            results += [_seen(document) for document in ended.documents if "refusals" in document]
+            if ended.ending is not Ending.DONE:
+                results.append((broke(ended),))
     return results
 
 
@@ -127,4 +159,4 @@ def broke(ended: Ended) -> Refusal:
 def _seen(document: dict[str, Any]) -> Admitted | tuple[Refusal, ...]:
     if document["refusals"]:
         return tuple(Refusal(**refusal) for refusal in document["refusals"])
-    return Admitted(document["digest"], tuple(document["data_files"]))
+    return Admitted(document["digest"], tuple(document["data_files"]), tuple(document["ran"]))

@@ -124,14 +124,28 @@ def try_out(session: ort.InferenceSession, seed: int = 0) -> Answer | Refusal | 
         be made up, which is no fault of the model.
     """
     for inputs in made_up(session, seed):
-        try:
-            return Answer(inputs, run(session, inputs))
-        except MemoryError as error:
-            return _too_large(error)
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class of their own
-            if _NO_MEMORY.search(str(error)):
-                return _too_large(error)
+        if (answer := try_on(session, inputs, "a small input")) is not None:
+            return answer
     return None
+
+
+def try_on(session: ort.InferenceSession, inputs: Inputs, called: str) -> Answer | Refusal | None:
+    """Run the model once.
+
+    Args:
+        session: The model.
+        inputs: What it is given; whatever they are, fitting or not.
+        called: What to call them, as `a small input`.
+
+    Returns:
+        The answer; a refusal where it asks for more memory than allowed; None where it does not take these inputs.
+    """
+    try:
+        return Answer(inputs, run(session, inputs))
+    except MemoryError as error:
+        return _too_large(error, called)
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class of their own
+        return _too_large(error, called) if _NO_MEMORY.search(str(error)) else None
 
 
 def made_up(session: ort.InferenceSession, seed: int) -> Iterator[Inputs]:
@@ -148,10 +162,10 @@ def made_up(session: ort.InferenceSession, seed: int) -> Iterator[Inputs]:
             yield {name: array for name, array in inputs.items() if array is not None}
 
 
-def _too_large(error: Exception) -> Refusal:
+def _too_large(error: Exception, called: str) -> Refusal:
     return Refusal(
         BOMB,
-        f"Running the model on a small input takes more memory than allowed: {_said(error)}.",
+        f"Running the model on {called} takes more memory than allowed: {_said(error)}.",
         "Lower the lengths that its nodes are given.",
     )
 
