@@ -135,3 +135,31 @@ class Table(nn.Module):
 
     def forward(self, tokens):
         return self.head(self.table(tokens).mean(1))
+
+
+class Counting(nn.Module):
+    """`len` of a tensor, as in a class token for every row."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 4))
+
+    def forward(self, features):
+        return torch.cat([self.token.expand(len(features), -1), features], dim=1)
+
+
+class Numbered(nn.Module):
+    """The number of rows leaves the graph."""
+
+    def forward(self, features):
+        rows = int(features.shape[0])  # here
+        return features + torch.arange(rows)[:, None]
+
+
+class Holding(nn.Module):
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, features):
+        return self.part(features * 2)

@@ -2,7 +2,9 @@
 
 import json
 import warnings
+from pathlib import Path
 
+import modules
 import numpy as np
 import onnx
 import onnxscript
@@ -11,12 +13,15 @@ import torch
 from modules import (
     Antialiased,
     Branching,
+    Counting,
     Encoder,
     Folding,
     Halves,
+    Holding,
     Mixed,
     Narrow,
     Normalizing,
+    Numbered,
     Plain,
     Structured,
     Upsampled,
@@ -169,6 +174,25 @@ def test_a_length_that_the_legacy_exporter_bakes_in_is_caught_and_converted_inst
     assert "length 7 of the axis 'length'" in proven.failed[0][1]
     assert "Exported at opset 18 and converted to 17" in proven.exported.remedies[0]
     assert run(tmp_path / "out", sequences(11))["states"].shape == (3, 11, 8)
+
+
+def test_len_of_a_tensor_leaves_the_batch_free_and_is_pythons_again_afterwards(tmp_path):
+    module = Holding(Counting())
+    export_module(module, FEATURES, tmp_path / "out")
+    more = {"features": torch.randn(5, 4)}
+    np.testing.assert_allclose(run(tmp_path / "out", more)["output"], module(**more).detach().numpy(), rtol=1e-5)
+    assert "len" not in vars(modules)
+
+
+def test_the_line_that_makes_the_batch_a_number_is_named(tmp_path):
+    with pytest.raises(UnsupportedModelError) as refused:
+        export_module(Holding(Numbered()), FEATURES, tmp_path / "out")
+    lines = Path(modules.__file__).read_text().splitlines()
+    assert (
+        refused.value.where == f"modules.py:{next(at for at, text in enumerate(lines, 1) if text.endswith('# here'))}"
+    )
+    assert refused.value.facts["module"] == "part"
+    assert "batch length is baked in" in refused.value.detail
 
 
 def test_a_rule_on_an_axis_is_inferred(tmp_path):

@@ -16,6 +16,7 @@ import torch
 from onnxyard.errors import InvalidRequestError
 from onnxyard.sources.axes import batch_axis, dynamic_axes
 from onnxyard.sources.torch.arrays import to_torch
+from onnxyard.sources.torch.lengths import free_lengths
 from onnxyard.sources.torch.outputs import flat
 from onnxyard.sources.torch.refusal import refusal
 
@@ -147,7 +148,7 @@ def in_order(module: torch.nn.Module, example: Mapping[str, np.ndarray]) -> dict
 def _capture(
     module: torch.nn.Module, arguments: Mapping[str, torch.Tensor], asked: Asked, dimensions: Mapping[str, Any]
 ) -> torch.export.ExportedProgram:
-    with quiet(), flat(module, asked.outputs), _without_graph_dump():
+    with quiet(), flat(module, asked.outputs), free_lengths(module), _without_graph_dump():
         return torch.export.export(module, (), kwargs=dict(arguments), dynamic_shapes=dict(dimensions), strict=False)
 
 

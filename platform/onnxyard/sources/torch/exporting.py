@@ -52,7 +52,8 @@ def ways(module: torch.nn.Module, asked: Asked, source: SourceTree) -> Iterator[
     opset = check_opset(asked)
     way = _Ways(module, asked, source, opset)
     if opset >= dynamo.OPSETS.start:
-        yield Attempt("torch.onnx dynamo", way.plain)
+        if not way.needs_the_projects_forms:
+            yield Attempt("torch.onnx dynamo", way.plain)
         if way.captured and way.translations(opset):
             yield Attempt("torch.onnx dynamo with translations", way.translated)
         if way.captured:
@@ -145,9 +146,18 @@ class _Ways:
             program: The captured module, or what was decomposed from it; the captured one by default.
         """
         present = _operators(program or self._program)
-        own = sorted(name for name in self.asked.translations if _name(overload_of(name)) in present)
+        own = self._own(present)
         entries = [entry for entry in catalogue() if entry.opset <= opset]
         return (*(f"{name}: translated by the project's own function." for name in own), *applied(entries, present))
+
+    @property
+    def needs_the_projects_forms(self) -> bool:
+        """Whether it calls operators beyond torch's that the project translates: nobody else can, so nothing is plain."""
+        return self.captured and any(not name.startswith("aten::") for name in self._own(_operators(self._program)))
+
+    def _own(self, present: set[str]) -> list[str]:
+        """The project's translations that have a part in these operators."""
+        return sorted(name for name in self.asked.translations if _name(overload_of(name)) in present)
 
     @property
     def captured(self) -> bool:

@@ -129,7 +129,9 @@ def _refuse_other_names(leaves: Mapping[str, object], names: Sequence[str]) -> N
                 remedy=f"Name what is in it: {', '.join(inside)}; or stack it into one tensor.",
             )
     raise UserCodeError(
-        f"forward gave {', '.join(sorted(leaves))}; the project names {', '.join(sorted(names))}.", where=_WHERE
+        f"forward gave {', '.join(leaves)}; the project names {', '.join(names)}.",
+        where=_WHERE,
+        remedy="Name what forward gives.",
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from traceback import FrameSummary
 from typing import TYPE_CHECKING
 
 import torch
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.scopes import innermost, module_path
@@ -43,7 +45,7 @@ def refusal(error: BaseException, module: torch.nn.Module, source: SourceTree) -
     elif (traced := _traced_node(chain)) is not None:
         path, kind, place = _legacy_place(traced, module, source)
     else:
-        path, kind, place = _frame(chain, module, source)
+        path, kind, place = _specialized(chain, module, source) or _frame(chain, module, source)
     told = _told(chain, node)
     inside = f" in the module {path!r} ({kind})" if path else f" in the model ({kind})" if kind else ""
     return UnsupportedModelError(
@@ -83,8 +85,7 @@ def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
 
 def _baked_axis(text: str) -> _Told:
     """Torch names the axes whose length the code fixes; the first one is told."""
-    named = _VIOLATED.search(text)
-    axis = named["axes"].split(",")[0].strip() if named else "batch"
+    axis = _violated(text)
     if axis == "batch":
         return _Told(
             "The batch length is baked in: the code fixes the first axis to the example's length",
@@ -96,6 +97,11 @@ def _baked_axis(text: str) -> _Told:
         "Take the length from x.shape, or declare it as a number in [project.axes].",
         reason="baked-axis",
     )
+
+
+def _violated(text: str) -> str:
+    named = _VIOLATED.search(text)
+    return named["axes"].split(",")[0].strip() if named else "batch"
 
 
 def _gist(chain: list[BaseException]) -> str:
@@ -153,6 +159,37 @@ def _module_of(node: torch.fx.Node) -> tuple[str, str]:
         return "", ""
     path, kind = stack[-1]
     return str(path), plain_class(kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}")
+
+
+def _specialized(
+    chain: list[BaseException], module: torch.nn.Module, source: SourceTree
+) -> tuple[str, str, str] | None:
+    """Path and class of the module, and the line, at which the length of the violated axis became a number.
+
+    Torch says so in its debug log only, but notes it where it keeps what it knows of lengths, which its frames still
+    hold. None where it is no violated axis, or where torch itself compared the length.
+    """
+    axis = _violated("\n".join(str(link) for link in chain))
+    for error in chain:
+        for trace in _frames(error):
+            lengths = trace.tb_frame.f_locals.get("self")
+            if trace.tb_frame.f_code.co_name != "produce_guards_verbose" or not isinstance(lengths, ShapeEnv):
+                continue
+            for symbol, noted in lengths.replacements_slocs.items():
+                names = {lengths.source_name_to_debug_name.get(one.name) for one in lengths.var_to_sources[symbol]}
+                frame = noted.framework_loc
+                if axis in names and isinstance(frame, FrameSummary) and (file := source.name(frame.filename)):
+                    return (*_holding(module, frame), f"{file}:{frame.lineno}")
+    return None
+
+
+def _holding(module: torch.nn.Module, frame: FrameSummary) -> tuple[str, str]:
+    """Path and class of the first module that has the method a frame was in; nothing for a bare function's."""
+    for path, part in module.named_modules():
+        code = getattr(getattr(type(part), frame.name, None), "__code__", None)
+        if code and code.co_filename == frame.filename and frame.lineno in {line for _, _, line in code.co_lines()}:
+            return path, plain_class(f"{type(part).__module__}.{type(part).__qualname__}")
+    return "", ""
 
 
 def _frame(chain: list[BaseException], module: torch.nn.Module, source: SourceTree) -> tuple[str, str, str]:
