@@ -9,6 +9,7 @@ from onnx import helper, version_converter
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.runtimes.graph import all_nodes
+from onnxyard.sources.ir_version import needed
 
 CONVERTER = f"onnx version converter {onnx.__version__}"
 _NEW = re.compile(r"No Previous Version of (?P<operator>\w+) exists")
@@ -18,7 +19,7 @@ _LARGEST = (1 << 31) - (1 << 24)
 
 
 def convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """The model at another opset of the default domain, with the IR version that came with that opset.
+    """The model at another opset of the default domain, with the IR version of that opset's time that can hold it.
 
     Tensors keep their names; the notes at nodes (`metadata_props`) are lost.
 
@@ -37,7 +38,7 @@ def convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         ) from error
     if (given := _opset(converted)) != opset:
         raise UnsupportedModelError(f"ONNX's version converter gave opset {given} instead of {opset}.")
-    converted.ir_version = min(converted.ir_version, helper.find_min_ir_version_for(list(converted.opset_import)))
+    converted.ir_version = _ir_version(converted)
     return converted
 
 
@@ -72,12 +73,18 @@ def relabel(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto, tuple[
     for entry in labelled.opset_import:
         if entry.domain in {"", "ai.onnx"}:
             entry.version = opset
-    labelled.ir_version = min(labelled.ir_version, helper.find_min_ir_version_for(list(labelled.opset_import)))
+    labelled.ir_version = _ir_version(labelled)
     return labelled, tuple(sorted(changed))
 
 
 def _opset(model: onnx.ModelProto) -> int:
     return next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
+
+
+def _ir_version(model: onnx.ModelProto) -> int:
+    """That of the opset's time, or a newer one where something in the model needs it (before 4: weights as inputs)."""
+    of_its_time = helper.find_min_ir_version_for(list(model.opset_import))
+    return max(min(model.ir_version, of_its_time), needed(model)[0])
 
 
 def _reason(error: Exception) -> str:

@@ -12,8 +12,7 @@ from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.sources.admission.admitting import Trial, admit
 from onnxyard.sources.admission.laid_out import rows_by_two
-from onnxyard.sources.converting import CONVERTER, convert, relabel
-from onnxyard.sources.saving import save_model
+from onnxyard.sources.detours import detours
 from onnxyard.sources.sidecar import sidecar
 from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
 
@@ -73,33 +72,17 @@ def ways(model_file: Path, data_files: Sequence[str], opset: int | None) -> Iter
         ArtifactCorruptError: the file is not a model.
     """
     before = read_graph(model_file).opset
+
+    def take(copy: Path) -> Exported:
+        shutil.copyfile(model_file, copy)
+        for name in data_files:
+            (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(model_file.parent / name, copy.parent / name)
+        exporter = f"finished file, onnx {metadata.version('onnx')}"
+        return Exported(exporter, sidecar(onnx.load(copy, load_external_data=False), {}, {}, exporter=exporter))
+
+    direct = Attempt("finished file", take)
     if opset is None or opset == before:
-
-        def take(copy: Path) -> Exported:
-            shutil.copyfile(model_file, copy)
-            for name in data_files:
-                (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(model_file.parent / name, copy.parent / name)
-            return _exported(copy, f"finished file, onnx {metadata.version('onnx')}")
-
-        yield Attempt("finished file", take)
-        return
-    after = opset
-
-    def converted(copy: Path) -> Exported:
-        save_model(convert(onnx.load(model_file), after), copy)
-        return _exported(copy, CONVERTER, f"Converted from opset {before} to {after}.")
-
-    def relabelled(copy: Path) -> Exported:
-        model, changed = relabel(onnx.load(model_file), after)
-        save_model(model, copy)
-        told = f"{', '.join(changed)} read in the version of opset {after}, which has the same form."
-        return _exported(copy, "relabelled", told)
-
-    yield Attempt(CONVERTER, converted)
-    yield Attempt("relabelled", relabelled)
-
-
-def _exported(copy: Path, exporter: str, *remedies: str) -> Exported:
-    document = sidecar(onnx.load(copy, load_external_data=False), {}, {}, exporter=exporter)
-    return Exported(exporter, document, remedies)
+        yield direct
+    else:
+        yield from detours(direct, before, opset)

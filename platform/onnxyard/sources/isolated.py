@@ -16,6 +16,7 @@ import onnx
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError, UserCodeError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.settings import Settings
+from onnxyard.sources.detours import ways_to
 from onnxyard.sources.handed_splits import write_splits
 from onnxyard.sources.sidecar import Origin, sidecar
 from onnxyard.sources.source import Asked, Attempt, Exported
@@ -48,7 +49,7 @@ class Isolated:
         toolchain: The toolchain's name.
         program: The Python file that does the work there (`onnxyard.sources.inside`).
         converter: Who makes the ONNX graph, as `tf2onnx`.
-        opsets: The opsets that it gives.
+        opsets: The opsets that it gives; others are tried from the nearest of them.
         checkpoints: Whether a checkpoint can stand for `train`.
     """
 
@@ -92,32 +93,28 @@ class Isolated:
             raise
 
     def attempts(self, project: Project, folder: Path, asked: Asked) -> Iterator[Attempt]:
-        opset = asked.opset
-        if opset is None or opset not in self.opsets:
-            raise UnsupportedModelError(
-                f"{self.converter} does not give opset {opset}.",
-                where="[export] opset",
-                remedy=f"It gives opsets {self.opsets.start} to {self.opsets.stop - 1}.",
-            )
+        def export(opset: int) -> Iterator[Attempt]:
+            yield Attempt(self.converter, lambda model_file: self._convert(project, folder, asked, opset, model_file))
 
-        def convert(model_file: Path) -> Exported:
-            with self._open(project) as worker:
-                _load(worker, folder)
-                example = worker.scratch / "example"
-                write_tensors(example, asked.inputs)
-                given = {
-                    "example": str(example),
-                    "axes": {name: list(asked.axes_of(name)) for name in asked.inputs},
-                    "opset": opset,
-                    "model_file": str(model_file.resolve()),
-                }
-                answer = worker.ask(Ask("export", given, limit_s=_EXPORT_S, blame=UnsupportedModelError))
-            origins = {tensor: Origin(**origin) for tensor, origin in answer["origins"].items()}
-            model = onnx.load(model_file, load_external_data=False)
-            exporter = str(answer["exporter"])
-            return Exported(exporter, sidecar(model, origins, {}, exporter=exporter), tuple(answer["remedies"]))
+        yield from ways_to(asked, self.opsets, self.converter, export)
 
-        yield Attempt(self.converter, convert)
+    def _convert(self, project: Project, folder: Path, asked: Asked, opset: int, model_file: Path) -> Exported:
+        """Let the converter write the fitted model's graph at one of its opsets."""
+        with self._open(project) as worker:
+            _load(worker, folder)
+            example = worker.scratch / "example"
+            write_tensors(example, asked.inputs)
+            given = {
+                "example": str(example),
+                "axes": {name: list(asked.axes_of(name)) for name in asked.inputs},
+                "opset": opset,
+                "model_file": str(model_file.resolve()),
+            }
+            answer = worker.ask(Ask("export", given, limit_s=_EXPORT_S, blame=UnsupportedModelError))
+        origins = {tensor: Origin(**origin) for tensor, origin in answer["origins"].items()}
+        model = onnx.load(model_file, load_external_data=False)
+        exporter = str(answer["exporter"])
+        return Exported(exporter, sidecar(model, origins, {}, exporter=exporter), tuple(answer["remedies"]))
 
     def _open(self, project: Project) -> Worker:
         """A child with the framework imported and the project's training file loaded.

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxyard.errors import UnsupportedModelError
 from onnxyard.runtimes.graph import all_nodes
 from onnxyard.tensors.dtypes import onnx_name
 
@@ -35,27 +34,6 @@ class Nodes(Protocol):
     def matrix(self, *, to: int | None = None) -> str:
         """The table that the model is asked about: [rows, columns] of an element type."""
         ...
-
-
-def opset_of(asked: Asked, known: range, *, default: int = 15) -> int:
-    """The opset that is asked for.
-
-    Args:
-        asked: What export asks.
-        known: Opsets that can be given.
-        default: Where none is asked for.
-
-    Raises:
-        UnsupportedModelError: another one is asked for; names the range.
-    """
-    opset = default if asked.opset is None else asked.opset
-    if opset not in known:
-        raise UnsupportedModelError(
-            f"Opset {opset} cannot be given for this model.",
-            where="[export] opset",
-            remedy=f"Ask for one of {known.start} to {known.stop - 1}.",
-        )
-    return opset
 
 
 class TableGraph:

@@ -199,9 +199,20 @@ def test_what_onnx_cannot_hold_is_refused_by_name(tmp_path, make, error, told):
         carry(source_of(model), model, {"x": HELD_OUT}, tmp_path)
 
 
-def test_another_opset_is_refused_with_the_range(tmp_path):
+@pytest.mark.parametrize("opset", [7, 8])
+def test_below_nine_the_graph_is_converted(tmp_path, opset):
+    for number, model in enumerate((xgb.XGBClassifier(**XGB), lgb.LGBMClassifier(**LGB))):
+        model.fit(X, CLASS)
+        made = carry(
+            source_of(model), model, {"x": HELD_OUT}, tmp_path / str(number), outputs=("a", "b"), opset=opset, way=1
+        )
+        assert {entry.domain: entry.version for entry in made.model.opset_import} == {"": opset, "ai.onnx.ml": 1}
+        same(made.wanted, made.given)
+
+
+def test_the_reason_names_the_opsets_that_trees_are_written_at(tmp_path):
     model = xgb.XGBRegressor(**XGB).fit(X, NUMBER)
-    with pytest.raises(UnsupportedModelError, match="Opset 8") as caught:
+    with pytest.raises(UnsupportedModelError, match="XGBoost does not give opset 8") as caught:
         carry(XGBoost(), model, {"x": HELD_OUT}, tmp_path, opset=8)
     assert "9 to 27" in caught.value.remedy
 

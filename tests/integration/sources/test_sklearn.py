@@ -181,9 +181,18 @@ def test_exactly_the_opset_that_is_asked_for(tmp_path, opset):
     same(made, pipeline.predict(HELD_OUT_FRAME), pipeline.predict_proba(HELD_OUT_FRAME))
 
 
+@pytest.mark.parametrize("opset", [23, 27])
+def test_beyond_skl2onnx_the_graph_is_converted(tmp_path, opset):
+    pipeline = mixed(HistGradientBoostingClassifier(max_iter=5, random_state=0)).fit(FRAME, YES)
+    made = carry(Sklearn(), pipeline, HELD_OUT, tmp_path, outputs=("a", "b"), opset=opset, way=1)
+    assert {entry.domain: entry.version for entry in made.model.opset_import}[""] == opset
+    assert made.way.startswith("skl2onnx at opset 22, onnx version converter")
+    same(made, pipeline.predict(HELD_OUT_FRAME), pipeline.predict_proba(HELD_OUT_FRAME))
+
+
 @pytest.mark.parametrize("opset", [8, 23])
-def test_another_opset_is_refused_with_the_range(tmp_path, opset):
-    with pytest.raises(UnsupportedModelError, match=f"Opset {opset}") as caught:
+def test_the_reason_names_the_opsets_that_skl2onnx_gives(tmp_path, opset):
+    with pytest.raises(UnsupportedModelError, match=f"skl2onnx does not give opset {opset}") as caught:
         carry(Sklearn(), LinearRegression().fit(X, AMOUNT), {"x": X}, tmp_path, opset=opset)
     assert "9 to 22" in caught.value.remedy
 

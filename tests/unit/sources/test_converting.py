@@ -1,5 +1,6 @@
 """Conversion between opsets: what cannot be is said in words, and nothing unchanged is passed off as converted."""
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
@@ -26,6 +27,21 @@ def test_the_opset_is_reached_with_an_ir_version_of_its_time(tmp_path, opset):
     converted = convert(relu(tmp_path, opset=20), opset)
     assert converted.opset_import[0].version == opset
     assert converted.ir_version <= helper.find_min_ir_version_for(list(converted.opset_import))
+
+
+@pytest.mark.parametrize("change", [convert, lambda model, opset: relabel(model, opset)[0]])
+def test_weights_that_are_no_inputs_keep_the_ir_version_that_allows_it(tmp_path, change):
+    file = graphs.write(
+        tmp_path / "model.onnx",
+        [helper.make_node("Add", ["features", "one"], ["scores"])],
+        [graphs.tensor("features", graphs.FLOAT, ["batch", 4])],
+        [graphs.tensor("scores", graphs.FLOAT, ["batch", 4])],
+        weights={"one": np.ones(4, dtype=np.float32)},
+        opset=9,
+    )
+    changed = change(onnx.load(file), 7)
+    assert (changed.opset_import[0].version, changed.ir_version) == (7, 4)
+    onnx.checker.check_model(changed, full_check=True)
 
 
 def test_an_operator_without_a_way_back_is_named(tmp_path):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.sources.detours import ways_to
 from onnxyard.sources.lightgbm.reference import RUNTIME, Fitted, is_wide, load, read
 from onnxyard.sources.lightgbm.trees import read_trees
 from onnxyard.sources.margins import SIGMOID, SOFTMAX, both_sides, linked, most_likely
 from onnxyard.sources.saving import save_model
 from onnxyard.sources.sidecar import sidecar
 from onnxyard.sources.source import Asked, Attempt, Exported
-from onnxyard.sources.table_graph import Nodes, TableGraph, opset_of
+from onnxyard.sources.table_graph import Nodes, TableGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +31,18 @@ ML_VERSIONS = {False: 1, True: 3}
 
 def attempts(project: Project, folder: Path, asked: Asked) -> Iterator[Attempt]:
     """As `Source.attempts`."""
-    opset = opset_of(asked, OPSETS)
     fitted, reference = read(folder), load(project, folder)
 
-    def write(model_file: Path) -> Exported:
-        made = _graph(fitted, reference, asked, opset)
-        save_model(made, model_file)
-        exporter = f"onnxyard trees of {RUNTIME}"
-        return Exported(exporter, sidecar(made, {}, {}, exporter=exporter))
+    def export(opset: int) -> Iterator[Attempt]:
+        def write(model_file: Path) -> Exported:
+            made = _graph(fitted, reference, asked, opset)
+            save_model(made, model_file)
+            exporter = f"onnxyard trees of {RUNTIME}"
+            return Exported(exporter, sidecar(made, {}, {}, exporter=exporter))
 
-    yield Attempt("trees of LightGBM", write)
+        yield Attempt("trees of LightGBM", write)
+
+    yield from ways_to(asked, OPSETS, "trees of LightGBM", export)
 
 
 def _graph(fitted: Fitted, reference: TableModel, asked: Asked, opset: int) -> onnx.ModelProto:

@@ -25,6 +25,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.sources.detours import ways_to
 from onnxyard.sources.saving import save_model
 from onnxyard.sources.sidecar import sidecar
 from onnxyard.sources.sklearn.boosters import register
@@ -35,7 +36,7 @@ from onnxyard.sources.sklearn.reference import model_of
 from onnxyard.sources.sklearn.refusal import check_known, refusal
 from onnxyard.sources.sklearn.storing import load as read
 from onnxyard.sources.source import Asked, Attempt, Exported
-from onnxyard.sources.table_graph import ML, TableGraph, opset_of
+from onnxyard.sources.table_graph import ML, TableGraph
 from onnxyard.sources.table_model import TableModel
 
 if TYPE_CHECKING:
@@ -63,14 +64,18 @@ _TYPES: dict[int, Any] = {
 
 def attempts(project: Project, folder: Path, asked: Asked) -> Iterator[Attempt]:
     """As `Source.attempts`."""
-    opset = opset_of(asked, OPSETS)
     estimator = read(folder / FILE)
     register()
     check_known(estimator)
-    way = _Way(estimator, model_of(project, estimator), asked, opset)
-    yield Attempt("skl2onnx", way.with_numbers(None, "as they are"))
-    yield Attempt("skl2onnx in float32", way.with_numbers(TensorProto.FLOAT, "as float32"))
-    yield Attempt("skl2onnx in float64", way.with_numbers(TensorProto.DOUBLE, "as float64"))
+    reference = model_of(project, estimator)
+
+    def export(opset: int) -> Iterator[Attempt]:
+        way = _Way(estimator, reference, asked, opset)
+        yield Attempt("skl2onnx", way.with_numbers(None, "as they are"))
+        yield Attempt("skl2onnx in float32", way.with_numbers(TensorProto.FLOAT, "as float32"))
+        yield Attempt("skl2onnx in float64", way.with_numbers(TensorProto.DOUBLE, "as float64"))
+
+    yield from ways_to(asked, OPSETS, "skl2onnx", export)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import numpy as np
 from onnx import TensorProto
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.sources.detours import ways_to
 from onnxyard.sources.margins import SIGMOID, SOFTMAX, STEP, above_half, both_sides, linked, most_likely
 from onnxyard.sources.saving import save_model
 from onnxyard.sources.sidecar import sidecar
 from onnxyard.sources.source import Asked, Attempt, Exported
-from onnxyard.sources.table_graph import Nodes, TableGraph, opset_of
+from onnxyard.sources.table_graph import Nodes, TableGraph
 from onnxyard.sources.xgboost.reference import RUNTIME, Fitted, load, read
 from onnxyard.sources.xgboost.trees import Trees, read_trees
 
@@ -33,16 +34,18 @@ ML_VERSION = 1
 
 def attempts(project: Project, folder: Path, asked: Asked) -> Iterator[Attempt]:
     """As `Source.attempts`."""
-    opset = opset_of(asked, OPSETS)
     fitted, reference = read(folder), load(project, folder)
 
-    def write(model_file: Path) -> Exported:
-        made = _graph(fitted, reference, asked, opset)
-        save_model(made, model_file)
-        exporter = f"onnxyard trees of {RUNTIME}"
-        return Exported(exporter, sidecar(made, {}, {}, exporter=exporter))
+    def export(opset: int) -> Iterator[Attempt]:
+        def write(model_file: Path) -> Exported:
+            made = _graph(fitted, reference, asked, opset)
+            save_model(made, model_file)
+            exporter = f"onnxyard trees of {RUNTIME}"
+            return Exported(exporter, sidecar(made, {}, {}, exporter=exporter))
 
-    yield Attempt("trees of XGBoost", write)
+        yield Attempt("trees of XGBoost", write)
+
+    yield from ways_to(asked, OPSETS, "trees of XGBoost", export)
 
 
 def _graph(fitted: Fitted, reference: TableModel, asked: Asked, opset: int) -> onnx.ModelProto:
