@@ -89,6 +89,13 @@ UNSEEDED_RANDOMNESS = Code(
     "The same input gets another answer each time; nothing can be compared or reproduced.",
     "Take the noise as an input, or leave it out at inference (if self.training).",
 )
+UNSTEADY_MODEL = Code(
+    "unsteady-model",
+    WARNING,
+    "The model answers the same question otherwise each time; the graph cannot.",
+    "What forward remembers, or draws outside of torch, is frozen to the value it had while exporting.",
+    "Take the state as an input and give it as an output; draw random numbers in training only (if self.training).",
+)
 NARROWED_TYPE = Code(
     "narrowed-type",
     WARNING,
@@ -211,6 +218,7 @@ CODES: dict[str, Code] = {
         RESIZE_DIFFERS,
         TRAINING_MODE,
         UNSEEDED_RANDOMNESS,
+        UNSTEADY_MODEL,
         NARROWED_TYPE,
         FROZEN_BRANCH,
         FOLDED_CONSTANT,

@@ -93,7 +93,9 @@ def prove(
                 plain = Proven(exported, checked, ())
                 empty(kept).rmdir()
                 folder.rename(kept)
-            first = first or UnsupportedModelError(f"The graph by {attempt.name} {difference}.")
+            first = first or UnsupportedModelError(
+                f"The graph by {attempt.name} {difference}.", remedy="onnxyard doctor names the place."
+            )
         if plain is None:
             assert first is not None  # noqa: S101 - a source gives at least one attempt, or raises
             shutil.rmtree(folder, ignore_errors=True)

@@ -292,3 +292,64 @@ class FixedForOne(nn.Module):
         if x.shape[0] == 6:  # here: FixedForOne
             return x.reshape(6, 2, 2)
         return x[:, None].reshape(-1, 2, 2)
+
+
+class Remembering(nn.Module):
+    """The mean that is taken off moves with every call, in training or not."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x):
+        moved = torch.relu(x)
+        self.mean.mul_(0.9).add_(0.1 * moved.mean(0))  # here: Remembering
+        return moved - self.mean
+
+
+class RememberingAnew(nn.Module):
+    """The same, with a new tensor in the buffer's place."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x):
+        moved = torch.relu(x)
+        self.mean = self.mean + moved.mean(0)  # here: RememberingAnew
+        return moved - self.mean
+
+
+class Drawing(nn.Module):
+    def forward(self, x):
+        return torch.relu(x) * np.random.default_rng().uniform(0.5, 1.5)  # here: Drawing
+
+
+class CountingCalls(nn.Module):
+    """What it remembers shows in no answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        self.calls += 1
+        return torch.relu(x)
+
+
+class ForSix(nn.Module):
+    """Six rows, or one, which broadcasts."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.ones(6, 4))
+
+    def forward(self, x):
+        return torch.relu(x) + self.table  # here: ForSix
+
+
+class Rare(nn.Module):
+    """Probabilities of some 1e-7, where ONNX Runtime's Sigmoid is far off and no one minds."""
+
+    def forward(self, x):
+        return torch.sigmoid(x.square().sum(1) - 16.5)

@@ -279,3 +279,25 @@ def test_an_axis_that_could_be_free_is_a_note(tmp_path):
     assert grave(found) == []
     assert [finding.node for finding in found if finding.code == "undeclared-axis"] == ["x[1]"]
     assert not [f for f in findings(tmp_path, planted.Recurrent(), SEQUENCE, axes=TIME) if f.code == "undeclared-axis"]
+
+
+@pytest.mark.parametrize("kind", [planted.Remembering, planted.RememberingAnew, planted.Drawing])
+def test_a_model_that_answers_otherwise_each_time_is_told_with_its_line(tmp_path, kind):
+    found = findings_of_export(tmp_path, Nest(kind()), ROWS)
+    assert grave(found) == ["unsteady-model"]
+    assert spots(found, "unsteady-model") == [("inner", line(kind.__name__))]
+
+
+def test_what_is_remembered_and_never_answered_is_nobodys_business(tmp_path):
+    assert grave(findings_of_export(tmp_path, Nest(planted.CountingCalls()), ROWS)) == []
+
+
+def test_a_model_that_itself_takes_one_length_only_is_told(tmp_path):
+    found = findings(tmp_path, Nest(planted.ForSix()), ROWS)
+    assert grave(found) == ["baked-axis"]
+    assert spots(found, "baked-axis") == [("inner", line("ForSix"))]
+
+
+def test_a_runtimes_own_sigmoid_is_no_divergence(tmp_path):
+    rows = {"x": floats(6, 4) * 0.5}
+    assert grave(findings(tmp_path, Nest(planted.Rare()), rows)) == []

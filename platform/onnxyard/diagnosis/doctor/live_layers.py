@@ -32,6 +32,6 @@ def live_layers(subject: Subject) -> Iterator[Finding]:
 
 
 _EFFECTS = {
-    "dropout": lambda subject: wavers(subject.reference, trials.few_rows(subject.asked, 2)),
+    "dropout": lambda subject: wavers(subject.reference, (trials.few_rows(subject.asked, 2), subject.asked.inputs)),
     "batch norm": mixes_rows,
 }

@@ -9,6 +9,7 @@ import torch
 from torch.func import functional_call
 
 from onnxyard.diagnosis.doctor.torch.decision import Parting, parting
+from onnxyard.diagnosis.doctor.torch.memory import Remembered, remembered
 from onnxyard.diagnosis.doctor.torch.walk import Call, Walk, stumble, walk
 from onnxyard.errors import UserCodeError
 from onnxyard.sources.torch.arrays import to_numpy, to_torch
@@ -61,6 +62,13 @@ class TorchReference:
     def stumble(self, inputs: Mapping[str, np.ndarray]) -> tuple[str, str] | None:
         """Where the module raises for these inputs: path of the module and `file:line`; None where it does not."""
         return stumble(self.module, _tensors(inputs), self.source)
+
+    def remembered(self, inputs: Mapping[str, np.ndarray]) -> Remembered | None:
+        """The first buffer that a call changes; None where it changes none, or does not take the inputs."""
+        try:
+            return remembered(self.module, _tensors(inputs), self.source)
+        except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
+            return None
 
     def epsilon(self, inputs: Mapping[str, np.ndarray]) -> float:
         """The rounding unit of the coarsest type that the module computes in: of double, 2.2e-16."""
