@@ -48,7 +48,7 @@ def blame(  # noqa: PLR0917 - Typer's arguments, which it fills by name
         typer.Option(
             "--project",
             metavar="DIR",
-            help="The code of MODEL[@VERSION]; the folder that holds home by default.",
+            help="The code of MODEL\\[@VERSION]; the folder that holds home by default.",
             show_default=False,
         ),
     ] = None,
@@ -61,8 +61,9 @@ def blame(  # noqa: PLR0917 - Typer's arguments, which it fills by name
 ) -> None:
     """Name the first place where an exported graph does something else than its source.
 
-    Both sides run on the golden set, tensor by tensor; then every ONNX node is fed the source's own inputs, which tells
-    what it does wrong itself from what it was handed. Exit code 0: nothing differs beyond rounding; 1: something does.
+    Both sides run on the golden set, tensor by tensor; then every ONNX node is fed the source's own inputs.
+
+    Exit code 0: nothing differs beyond rounding; 1: something does.
     """
     from onnxyard.cli.blame_case import Wanted, opened  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.diagnosis.blame import blame as ask  # noqa: PLC0415 - as above

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from onnxyard.cli.options import HomeOption, JsonOption
+from onnxyard.cli.options import HomeOption, JsonOption, names_file
 from onnxyard.cli.output import print_json
-from onnxyard.settings import PROJECT_FILE
 
 WhatArgument = Annotated[
     Path, typer.Argument(metavar="PROJECT|FILE", help="A project's folder, or an .onnx file.", show_default=False)
@@ -28,7 +27,7 @@ ReleaseOption = Annotated[
     typer.Option(
         "--onnxruntime",
         metavar="RELEASE",
-        help="For a file: the oldest ONNX Runtime that must load it, as 1.17. A project says so in [targets.NAME].",
+        help="For a file: the oldest ONNX Runtime that must load it, as 1.17. A project says so in \\[targets.NAME].",
         show_default=False,
     ),
 ]
@@ -54,10 +53,7 @@ def doctor(
     from onnxyard.cli.doctor_pages import document, print_page  # noqa: PLC0415 - loaded only when it is used
     from onnxyard.cli.doctor_visits import visit_file, visit_project  # noqa: PLC0415 - as above
 
-    if what.is_file() and what.name != PROJECT_FILE:
-        visit = visit_file(what, fix=fix, ceiling=release)
-    else:
-        visit = visit_project(what, home, fix=fix)
+    visit = visit_file(what, fix=fix, ceiling=release) if names_file(what) else visit_project(what, home, fix=fix)
     if as_json:
         print_json(document(visit))
     else:

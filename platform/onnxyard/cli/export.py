@@ -21,7 +21,8 @@ OpsetOption = Annotated[
     int | None, typer.Option(min=1, help="The opset: exactly this one. By default the project's, or the file's own.")
 ]
 OpsetsOption = Annotated[
-    str | None, typer.Option(metavar="11..27", help="Try each of these opsets and print a matrix; nothing is written.")
+    str | None,
+    typer.Option(metavar="11..27", help="Try each of these opsets and print which hold; nothing is written."),
 ]
 OutputOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where to write; ./NAME-onnx by default.", show_default=False)
@@ -88,7 +89,7 @@ def _export(source: Path, opset: int | None, output: Path | None, home: Path | N
 
 
 def _matrix(source: Path, opsets: str, home: Path | None, *, as_json: bool) -> None:
-    from onnxyard.cli.export_matrix import as_table, matrix, parse_opsets  # noqa: PLC0415 - brings onnx
+    from onnxyard.cli.export_matrix import as_table, matrix, notes_table, parse_opsets  # noqa: PLC0415 - brings onnx
     from onnxyard.cli.export_work import work_on  # noqa: PLC0415 - as above
 
     wanted = parse_opsets(opsets)
@@ -102,6 +103,9 @@ def _matrix(source: Path, opsets: str, home: Path | None, *, as_json: bool) -> N
     if as_json:
         print_json({"model": work.name, "rows": [row.document() for row in rows]})
     else:
-        out.print(as_table(rows, width=out.width))
+        out.print(as_table(rows))
+        if any(row.notes for row in rows):
+            out.print()
+            out.print(notes_table(rows))
     if not any(row.written for row in rows):
         raise typer.Exit(NOTHING_HOLDS)

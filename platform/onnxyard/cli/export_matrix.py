@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from onnxyard.cli.export_work import Work, Written
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 
 _RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
 _HIGHEST = 1000
-_FIXED_WIDTH, _LEAST_NOTES = 52, 18
 _VERSION = re.compile(r" \d+(\.\d+)+")
 
 
@@ -75,27 +74,47 @@ def matrix(work: Work, opsets: Iterable[int]) -> Iterator[Row]:
                 yield Row(opset, written, " ".join(written.remedies))
 
 
-def as_table(rows: Iterable[Row], *, width: int) -> Table:
-    """For people: one line per opset in a terminal of this width; the notes are cut there, `--json` has all of them."""
+def as_table(rows: Iterable[Row]) -> Table:
+    """For people: one line per opset, without the notes."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("opset", "IR"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
-    for heading in ("exporter", "loads"):
-        table.add_column(heading, no_wrap=True, min_width=len(heading))
-    for heading in ("max error", "nodes", "ONNX Runtime"):
+    table.add_column("exporter", min_width=len("exporter"))  # the one that gives way in a narrow terminal
+    for heading in ("loads", "max error", "nodes", "ONNX Runtime"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
-    table.add_column("notes", no_wrap=True)
-    shown = [(row, _short(row.written.exporter) if row.written else "") for row in rows]
-    room = max(_LEAST_NOTES, width - _FIXED_WIDTH - max(len("exporter"), *(len(exporter) for _, exporter in shown)))
-    for row, exporter in shown:
-        notes = escape(row.notes if len(row.notes) <= room else f"{row.notes[: room - 1]}…")
+    for row in rows:
         if (one := row.written) is None:
-            table.add_row(str(row.opset), "", "", "[red]no[/]", "", "", "", notes)
+            table.add_row(str(row.opset), "", "", "[red]no[/]", "", "", "")
             continue
         release = "none known" if one.release is None else f"{one.release.name}+"
         numbers = f"{one.max_error:.1e}", str(one.graph.nodes), release
-        table.add_row(str(row.opset), str(one.graph.ir_version), exporter, "[green]yes[/]", *numbers, notes)
+        table.add_row(str(row.opset), str(one.graph.ir_version), _short(one.exporter), "[green]yes[/]", *numbers)
     return table
+
+
+def notes_table(rows: Iterable[Row]) -> Table:
+    """For people: each note once, behind the opsets that it is about."""
+    opsets: dict[str, list[int]] = {}
+    for row in rows:
+        if row.notes:
+            opsets.setdefault(row.notes, []).append(row.opset)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold", max_width=110)
+    for note, ones in opsets.items():
+        table.add_row(_ranges(ones), Text(note))
+    return table
+
+
+def _ranges(opsets: Iterable[int]) -> str:
+    """As `--opsets` takes them: `11..17, 26`, of ascending numbers."""
+    runs: list[list[int]] = []
+    for opset in opsets:
+        if runs and opset == runs[-1][1] + 1:
+            runs[-1][1] = opset
+        else:
+            runs.append([opset, opset])
+    return ", ".join(str(low) if low == high else f"{low}..{high}" for low, high in runs)
 
 
 def _short(exporter: str) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from onnxyard.bootstrap import Yard
+from onnxyard.cli.options import names_file
 from onnxyard.cli.workbench import bench
 from onnxyard.diagnosis.proving import Proven
 from onnxyard.project.project import load_project
 from onnxyard.runtimes.graph import Graph
 from onnxyard.runtimes.releases import Release, smallest_release
-from onnxyard.settings import PROJECT_FILE, Settings
+from onnxyard.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def work_on(path: Path, home: Path | None) -> Iterator[Work]:
         NotFoundError: there is no such project or file.
         OnnxyardError: what developing raises.
     """
-    if path.is_file() and path.name != PROJECT_FILE:
+    if names_file(path):
         yield Work(path.stem, lambda opset, folder: _export_file(path, opset, folder))
         return
     project = load_project(path)

@@ -52,8 +52,14 @@ def init(
     for file in written:
         out.print(f"  {file}", markup=False)
     out.print("Next:")
-    out.print(f"  onnxyard run {directory}     carry it from code to a live endpoint", markup=False)
-    out.print(f"  onnxyard status --home {directory / '.onnxyard'}     see what is live", markup=False)
+    steps = {
+        f"onnxyard doctor {directory}": "see what export makes of it, and whether that can be trusted",
+        f"onnxyard run {directory}": "carry it from code to a live endpoint",
+        f"onnxyard status --home {directory / '.onnxyard'}": "see what is live",
+    }
+    width = max(map(len, steps))
+    for step, what in steps.items():
+        out.print(f"  {step:<{width}}  {what}", markup=False)
 
 
 def write_project(root: Path, template: str) -> str:

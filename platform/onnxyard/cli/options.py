@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from onnxyard.settings import PROJECT_FILE
+
 HomeOption = Annotated[
     Path | None,
     typer.Option(
@@ -18,3 +20,8 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout; logs go to stderr.")]
 ProjectArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder (with its onnxyard.toml).")]
+
+
+def names_file(what: Path) -> bool:
+    """Whether PROJECT|FILE is a model's file: one that is there, or an `.onnx` that is missing."""
+    return what.name != PROJECT_FILE and (what.is_file() or (what.suffix == ".onnx" and not what.is_dir()))

@@ -41,7 +41,7 @@ def install(name: NameArgument, as_json: JsonOption = False, home: HomeOption = 
 
 
 def list_toolchains(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Show every toolchain: its state, its main packages, its size on disk and its folder."""
+    """Show every toolchain: its state, its main packages, its size on disk, and where they lie."""
     from onnxyard.toolchains.catalogue import catalogue  # noqa: PLC0415 - as in `_environment`
 
     environments = [_environment(name, home) for name in catalogue()]
@@ -50,14 +50,14 @@ def list_toolchains(as_json: JsonOption = False, home: HomeOption = None) -> Non
         return
     from rich.table import Table  # noqa: PLC0415 - only where people read
 
-    table = Table("name", "state", "packages", "size", box=None)
-    table.add_column("path", overflow="fold")
+    table = Table("name", "state", "packages", "size", box=None, pad_edge=False)
     for each in environments:
         toolchain, size = each.toolchain, each.size_bytes()
         packages = ", ".join(f"{package} {toolchain.versions[package]}" for package in toolchain.shown)
         told = f"{size / 1e6:,.0f} MB" if size else f"(about {toolchain.megabytes:,} MB)"
-        table.add_row(toolchain.name, each.state.value, packages, told, str(each.folder))
+        table.add_row(toolchain.name, each.state.value, packages, told)
     out.print(table)
+    out.print(f"Under {environments[0].folder.parent}", style="dim", markup=False)
 
 
 def remove(name: NameArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:

@@ -40,7 +40,7 @@ def list_models(
     opset: Annotated[int | None, typer.Option("--opset", help="Only models of this opset.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List a zoo's models: what a project file may name as [project] onnx."""
+    """List a zoo's models, as a project file may name them with `onnx`."""
     from rich.table import Table  # noqa: PLC0415 - loaded only when it is used
 
     from onnxyard.zoo.mirror import OFFICIAL, ZooMirror  # noqa: PLC0415 - as above

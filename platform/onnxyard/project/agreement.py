@@ -34,6 +34,22 @@ def disagreements(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
 
 
 def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
+    for where, name in _named_files(document):
+        path = Path(name)
+        if path.is_absolute() or ".." in path.parts:
+            yield where, f"{name!r} must lie inside the project's folder"
+        elif not (root / path).is_file() and not _is_saved_model(root / path, document):
+            beside = [p.relative_to(root).as_posix() for p in root.glob(f"*{path.suffix}") if p.is_file()]
+            yield where, f"there is no file {name!r}{_hint(name, beside)}"
+    for number, pattern in enumerate(_list(document, "project", "files")):
+        if isinstance(pattern, str) and pattern:
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                yield ("project", "files", number), f"{pattern!r} must lie inside the project's folder"
+            elif not any(root.glob(pattern)):
+                yield ("project", "files", number), f"nothing matches {pattern!r}"
+
+
+def _named_files(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     for section, key in (
         ("project", "module"),
         ("project", "training"),
@@ -42,20 +58,12 @@ def _files(document: Mapping[str, Any], root: Path) -> Iterator[Problem]:
         ("develop", "checkpoint"),
     ):
         name = _text(document, section, key)
-        if name is None or (key == "onnx" and name.startswith(("models:/", "zoo:"))):
-            continue
-        path = Path(name)
-        if path.is_absolute() or ".." in path.parts:
-            yield (section, key), f"{name!r} must lie inside the project's folder"
-        elif not (root / path).is_file() and not _is_saved_model(root / path, document):
-            beside = [p.relative_to(root).as_posix() for p in root.glob(f"*{path.suffix}") if p.is_file()]
-            yield (section, key), f"there is no file {name!r}{_hint(name, beside)}"
-    for number, pattern in enumerate(_list(document, "project", "files")):
-        if isinstance(pattern, str) and pattern:
-            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-                yield ("project", "files", number), f"{pattern!r} must lie inside the project's folder"
-            elif not any(root.glob(pattern)):
-                yield ("project", "files", number), f"nothing matches {pattern!r}"
+        if name is not None and not (key == "onnx" and name.startswith(("models:/", "zoo:"))):
+            yield (section, key), name
+    translations = _table(document, "export", "translations")
+    for operator, place in translations.items():
+        if isinstance(place, str) and ":" in place:
+            yield ("export", "translations", operator), place.partition(":")[0]
 
 
 def _is_saved_model(path: Path, document: Mapping[str, Any]) -> bool:

@@ -158,11 +158,9 @@ def _schema_at(path: KeyPath) -> dict[str, Any]:
         key = str(part)
         found = next(
             (
-                s["properties"][key]
-                if key in s.get("properties", {})
-                else s.get("additionalProperties") or s.get("items")
+                s["properties"][key] if key in s.get("properties", {}) else _schema_of_any(s)
                 for s in inner
-                if key in s.get("properties", {}) or s.get("additionalProperties") or s.get("items")
+                if key in s.get("properties", {}) or _schema_of_any(s)
             ),
             None,
         )
@@ -171,6 +169,12 @@ def _schema_at(path: KeyPath) -> dict[str, Any]:
         schema = found
         described = next((s for s in (schema, *_variants(schema, whole)) if "description" in s), described)
     return described
+
+
+def _schema_of_any(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - pydantic writes a schema, a bool or nothing
+    """What every element of a list, or every value of a table whose keys are free, has to be."""
+    by_pattern = next(iter(schema.get("patternProperties", {}).values()), None)
+    return by_pattern or schema.get("additionalProperties") or schema.get("items")
 
 
 def _variants(schema: dict[str, Any], whole: dict[str, Any]) -> list[dict[str, Any]]:

@@ -199,18 +199,19 @@ class Trap:
     [
         (state_dict(bias=torch.zeros(3)), "do not fit model(config)"),
         (state_dict(more=torch.zeros(3)), "do not fit model(config)"),
-        (state_dict(bias=torch.full((2,), torch.nan)), "'bias' holds NaN"),
+        (state_dict(bias=torch.full((2,), torch.nan)), "The checkpoint's weight 'bias' holds NaN"),
         (state_dict(bias=3), "no state dict"),
         (pickle.dumps(Trap(), protocol=2), "no plain state dict"),
-        (state_dict(bias=Trap()), "no plain state dict"),
+        (state_dict(bias=Trap()), "no plain state dict: it holds an object of print."),
         (b"", "no plain state dict"),
-        (b"PK noise", "no plain state dict"),
+        (b"PK noise", "no plain state dict: it is another kind of file, or a damaged one."),
         (state_dict()[:-40], "no plain state dict"),
     ],
 )
 def test_a_checkpoint_that_is_no_state_dict_is_refused_and_never_run(write, develop, capfd, content, detail):
     error = refused(develop, write(file=checkpoint_file("w.pt"), w_pt=content))
     assert detail in error.detail
+    assert error.where == "w.pt"
     assert "a pickle ran" not in capfd.readouterr().out
 
 

@@ -136,9 +136,12 @@ def test_the_same_form_with_another_meaning_is_caught(command, tmp_path):
 
 
 def test_a_matrix_of_a_file_says_why_not(command, tmp_path):
-    said = command(unary(tmp_path / "gelu.onnx", "Gelu"), "--opsets", "19..21").stdout.splitlines()
-    assert [line.split()[0] for line in said] == ["opset", "19", "20", "21"]
-    assert [" no " in line for line in said[1:]] == [True, False, False]
+    said = command(unary(tmp_path / "gelu.onnx", "Gelu"), "--opsets", "19..21").stdout
+    table, notes = (part.splitlines() for part in said.split("\n\n"))
+    assert [line.split()[0] for line in table] == ["opset", "19", "20", "21"]
+    assert [" no " in line for line in table[1:]] == [True, False, False]
+    assert notes[0].startswith("19 ")
+    assert "Gelu" in "".join(notes)
 
 
 def test_a_matrix_without_a_row_that_holds_ends_with_seven(command, tmp_path):
@@ -186,6 +189,8 @@ def test_a_foreign_folder_that_fills_up_meanwhile_is_not_overwritten(tmp_path):
 def test_nowhere_and_contradictions_are_told(command, relu, tmp_path):
     with pytest.raises(NotFoundError):
         command(tmp_path / "nowhere")
+    with pytest.raises(NotFoundError, match="no such file"):
+        command(tmp_path / "nowhere.onnx")
     with pytest.raises(InvalidRequestError, match="only looks"):
         command(relu, "--opsets", "13", "--opset", "13")
     (tmp_path / "file").write_text("")

@@ -120,6 +120,17 @@ def test_every_mistake_is_reported_at_once(write):
             "[project]\nframework = 'jax'\n[export.translations]\n'a::b' = 'c.py:d'\n",
             ["onnxyard.toml:3: [export] translations: only PyTorch's exporter takes translations"],
         ),
+        (
+            "[export.translations]\n'a::b' = 'form.py:b'\n'a::c' = '../form.py:c'\n",
+            [
+                "onnxyard.toml:2: [export.translations] a::b: there is no file 'form.py'; did you mean 'toy.py'?",
+                "onnxyard.toml:3: [export.translations] a::c: '../form.py' must lie inside the project's folder",
+            ],
+        ),
+        (
+            "[targets.cpu]\nonnxruntime = 1.17\n",
+            ['onnxyard.toml:2: [targets.cpu] onnxruntime: expected a release as "1.17", got 1.17'],
+        ),
         ("[project]\nfiles = ['*.csv']\n", ["onnxyard.toml:2: [project] files[0]: nothing matches '*.csv'"]),
     ],
 )

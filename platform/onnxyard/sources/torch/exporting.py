@@ -152,7 +152,7 @@ class _Ways:
 
     @property
     def needs_the_projects_forms(self) -> bool:
-        """Whether it calls operators beyond torch's that the project translates: nobody else can, so nothing is plain."""
+        """Whether it calls operators beyond torch's that the project translates: without them no way is left."""
         return self.captured and any(not name.startswith("aten::") for name in self._own(_operators(self._program)))
 
     def _own(self, present: set[str]) -> list[str]:

@@ -47,7 +47,7 @@ def fit(project: Project, functions: Functions, splits: Splits, folder: Path, re
         weights = _train(functions, splits, report).state_dict()
     else:
         weights = functions.model(gives=module_kind()).state_dict()
-    _check(weights, functions)
+    _check(weights, functions, develop.checkpoint)
     _save(weights, folder / WEIGHTS)
     return f"torch {metadata.version('torch').partition('+')[0]}"
 
@@ -91,9 +91,8 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
             return dict(load_file(path))
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, EOFError, RuntimeError, ValueError, LookupError, TypeError) as error:
-        what = (str(error).strip() or "it is cut short").splitlines()[0]
         raise UserCodeError(
-            f"The checkpoint is no plain state dict: {what}",
+            f"The checkpoint is no plain state dict: {_why_not_read(error)}",
             where=path.name,
             remedy=f"Pickled objects are refused. {remedy}",
         ) from error
@@ -104,10 +103,21 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     return weights
 
 
-def _check(weights: dict[str, Any], functions: Functions) -> None:
+def _why_not_read(error: Exception) -> str:
+    """One sentence; torch's own advice to load it without `weights_only` is left out."""
+    told = str(error).strip()
+    if found := re.search(r"Unsupported global: GLOBAL (\S+)", told):
+        return f"it holds an object of {found[1]}."
+    if told.startswith("Weights only load failed"):
+        return "it is another kind of file, or a damaged one."
+    return (told or "it is cut short").splitlines()[0]
+
+
+def _check(weights: dict[str, Any], functions: Functions, checkpoint: str | None) -> None:
     """The weights are finite tensors and fit a fresh `model(config)`, because that is how they will be loaded."""
     import torch  # noqa: PLC0415 - heavy
 
+    kind = "fitted" if checkpoint is None else "checkpoint's"
     for name, tensor in weights.items():
         if not isinstance(tensor, torch.Tensor):
             raise UserCodeError(
@@ -116,14 +126,17 @@ def _check(weights: dict[str, Any], functions: Functions) -> None:
             )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserCodeError(
-                f"The fitted weight {name!r} holds NaN or infinity: training diverged.",
-                remedy="Lower the learning rate, or clip the gradients.",
+                f"The {kind} weight {name!r} holds NaN or infinity: training diverged.",
+                where=checkpoint or "",
+                remedy="Lower the learning rate, clip the gradients, and look for NaN in inputs and targets.",
             )
     try:
         functions.model(gives=module_kind()).load_state_dict(weights)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         raise UserCodeError(
-            f"The fitted weights do not fit model(config): {' '.join(lines[1:3]) or lines[0]}",
-            remedy="`train` must return a module of the architecture that `model(config)` makes.",
+            f"The {kind} weights do not fit model(config): {' '.join(lines[1:4]) or lines[0]}",
+            where=checkpoint or "",
+            remedy=f"{'`train` must return' if checkpoint is None else 'It must be of'} a module of the architecture "
+            "that `model(config)` makes.",
         ) from error
