@@ -353,3 +353,12 @@ class Rare(nn.Module):
 
     def forward(self, x):
         return torch.sigmoid(x.square().sum(1) - 16.5)
+
+
+class BothWays(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.RNN(3, 4, batch_first=True, bidirectional=True)
+
+    def forward(self, x):
+        return self.cell(x)[0]  # here: BothWays

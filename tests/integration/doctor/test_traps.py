@@ -301,3 +301,30 @@ def test_a_model_that_itself_takes_one_length_only_is_told(tmp_path):
 def test_a_runtimes_own_sigmoid_is_no_divergence(tmp_path):
     rows = {"x": floats(6, 4) * 0.5}
     assert grave(findings(tmp_path, Nest(planted.Rare()), rows)) == []
+
+
+def test_a_sequence_of_one_step_is_asked_too(tmp_path):
+    """Where the backward direction of an RNN goes wrong, as in a runtime's kernel, at length 1 alone."""
+
+    def wrong_at_one_step(model):
+        graph = model.graph
+        right = next(node for node in graph.node if node.op_type == "RNN").output[0]
+        for node in graph.node:
+            node.input[:] = ["astray" if name == right else name for name in node.input]
+        graph.initializer.extend(
+            [numpy_helper.from_array(np.array([1]), "one"), numpy_helper.from_array(np.float32(0.01), "off")]
+        )
+        at = next(place for place, node in enumerate(graph.node) if right in node.output) + 1
+        for node in (
+            helper.make_node("Add", ["steps_off", right], ["astray"]),
+            helper.make_node("Mul", ["steps_float", "off"], ["steps_off"]),
+            helper.make_node("Cast", ["steps_one"], ["steps_float"], to=TensorProto.FLOAT),
+            helper.make_node("Equal", ["steps", "one"], ["steps_one"]),
+            helper.make_node("Shape", [right], ["steps"], start=0, end=1),
+        ):
+            graph.node.insert(at, node)
+
+    found = findings(tmp_path, Nest(planted.BothWays()), SEQUENCE, axes=TIME, change=wrong_at_one_step)
+    assert grave(found) == ["baked-axis"]
+    assert "at time = 1" in found[0].what
+    assert grave(findings(tmp_path, Nest(planted.BothWays()), SEQUENCE, axes=TIME)) == []

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from onnxyard.diagnosis.doctor.torch.walk import Frames
+from onnxyard.diagnosis.doctor.torch.watching import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
+    from types import FrameType
 
     from onnxyard.sources.torch.tree import SourceTree
 
@@ -44,7 +44,7 @@ def remembered(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], sour
     return writes.found
 
 
-class _Writes(TorchFunctionMode):
+class _Writes(Watching):
     def __init__(self, module: torch.nn.Module, source: SourceTree) -> None:
         super().__init__()
         self.found: Remembered | None = None
@@ -64,13 +64,9 @@ class _Writes(TorchFunctionMode):
                     break
         self._last = here
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any], caller: FrameType
     ) -> Any:  # noqa: ANN401 - whatever the function gives
-        given = func(*args, **(kwargs or {}))
-        self.look(self._frames.place(sys._getframe(1)))  # noqa: SLF001 - the only way to the caller's frames
+        given = function(*args, **named)
+        self.look(self._frames.place(caller))
         return given

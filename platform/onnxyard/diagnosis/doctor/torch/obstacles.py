@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from torch.overrides import TorchFunctionMode
-
 from onnxyard.diagnosis.codes import BAKED_AXIS, CUSTOM_OPERATOR, DATA_DEPENDENT_BRANCH, UNSUPPORTED_OPERATOR
 from onnxyard.diagnosis.doctor import trials
 from onnxyard.diagnosis.doctor.torch.walk import Frames
+from onnxyard.diagnosis.doctor.torch.watching import Watching
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.torch.catalogue import catalogue, translation_table
 from onnxyard.sources.torch.dynamo import OPSETS, capture
 from onnxyard.sources.torch.unsupported import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
 
     import torch
 
@@ -118,23 +117,19 @@ def _deciding(reference: TorchReference, walked: Walk, lines: set[str]) -> Itera
         del module.forward
 
 
-class _Decided(TorchFunctionMode):
+class _Decided(Watching):
     def __init__(self, answers: Iterator[object], frames: Frames, lines: set[str]) -> None:
         super().__init__()
         self._answers = answers
         self._frames = frames
         self._lines = lines
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any], caller: FrameType
     ) -> Any:  # noqa: ANN401 - whatever the function gives
-        if getattr(func, "__name__", "") in _DECISIONS:
+        if getattr(function, "__name__", "") in _DECISIONS:
             answer = next(self._answers, None)
-            stack = self._frames.place(sys._getframe(1))[1]  # noqa: SLF001 - the only way to the caller's frames
+            stack = self._frames.place(caller)[1]
             if stack and stack[-1] in self._lines and answer is not None:
                 return answer
-        return func(*args, **(kwargs or {}))
+        return function(*args, **named)

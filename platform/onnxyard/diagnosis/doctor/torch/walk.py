@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from onnxyard.diagnosis.doctor.torch.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -143,23 +144,18 @@ class Frames:
         return self._files[code.co_filename]
 
 
-class _Functions(TorchFunctionMode):
+class _Functions(Watching):
     def __init__(self, frames: Frames) -> None:
         super().__init__()
         self.calls: list[Call] = []
         self._frames = frames
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any], caller: FrameType
     ) -> Any:  # noqa: ANN401 - whatever the function gives
-        named = kwargs or {}
-        given = func(*args, **named)
-        name = str(getattr(func, "__name__", func))
-        module, stack = self._frames.place(sys._getframe(1))  # noqa: SLF001 - the only way to the caller's frames
+        given = function(*args, **named)
+        name = str(getattr(function, "__name__", function))
+        module, stack = self._frames.place(caller)
         numbers = (*_numbers(args), *_numbers(named.values()))
         if name in TO_PYTHON:
             numbers = (*numbers, _gist(given))
