@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from benchmarks.export.case import REFUSED, case
+from benchmarks.export.case import REFUSED, WARNED, case
 
 
 @case("control/cond-with-arithmetic", x=(4,))
@@ -100,3 +100,22 @@ class ShapeArithmetic(nn.Module):
         batch, length, width = x.shape
         places = torch.arange(length, dtype=x.dtype) / length
         return (x.reshape(batch * length, width) * 2).reshape(batch, length, width) + places[None, :, None]
+
+
+@case("control/batch-as-a-number", x=(4,), outcome=REFUSED, finding="baked-axis")
+class BatchAsNumber(nn.Module):
+    def forward(self, x):
+        rows = int(x.shape[0])  # refused
+        return x + torch.arange(rows)[:, None]
+
+
+@case("control/table-of-one-batch", x=(4,), outcome=WARNED, finding="baked-axis")
+class TableOfOneBatch(nn.Module):
+    """The model itself takes four rows, or one, which broadcasts."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(4, 4))
+
+    def forward(self, x):
+        return torch.relu(x) + self.table

@@ -132,3 +132,54 @@ class TwoHeads(nn.Module):
     def forward(self, x):
         hidden = functional.layer_norm(torch.relu(self.body(x)), [8])
         return {"policy": self.other(hidden).log_softmax(-1), "value": self.one(hidden)}
+
+
+@case("networks/vision-transformer", x=(3, 16, 16))
+class VisionTransformer(nn.Module):
+    """Its class token is repeated `len(x)` times."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, stride=4)
+        self.token, self.places = nn.Parameter(torch.randn(1, 1, 16)), nn.Parameter(torch.randn(1, 17, 16))
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True, activation="gelu")
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        patches = self.patches(x).flatten(2).transpose(1, 2)
+        seen = torch.cat([self.token.expand(len(x), -1, -1), patches], dim=1) + self.places
+        return self.head(self.encoder(seen)[:, 0])
+
+
+@case("networks/factorization-machine", ids=integers(6, high=100), dense=(4,))
+class FactorizationMachine(nn.Module):
+    """Gives probabilities of 1e-6, of which the runtime's Sigmoid knows two digits."""
+
+    def __init__(self):
+        super().__init__()
+        self.factors, self.bias = nn.Embedding(100, 4), nn.EmbeddingBag(100, 1, mode="sum")
+        self.deep = nn.Sequential(nn.Linear(28, 8), nn.PReLU(), nn.Linear(8, 1))
+
+    def forward(self, ids, dense):
+        factors = self.factors(ids)
+        pairs = 0.5 * (factors.sum(1).square() - factors.square().sum(1)).sum(1, keepdim=True)
+        deep = self.deep(torch.cat([factors.flatten(1), dense], dim=1))
+        return torch.sigmoid(self.bias(ids) + pairs + deep - 6)
+
+
+@case("networks/experts-that-see-their-rows", x=(8,))
+class Experts(nn.Module):
+    """How many rows an expert sees depends on the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.experts = nn.Linear(8, 3), nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x):
+        weights, chosen = self.gate(x).softmax(-1).topk(1, dim=-1)
+        y = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            rows = torch.where(chosen[:, 0] == number)[0]
+            y = y.index_add(0, rows, expert(x[rows]) * weights[rows])
+        return y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -129,3 +130,35 @@ class Counter(nn.Module):
 
     def forward(self, x):
         return x - self.mean
+
+
+@case("state/running-mean", x=(4,), outcome=WARNED, finding="unsteady-model")
+class RunningMean(nn.Module):
+    """Moves with every call, at inference too."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x):
+        self.mean.mul_(0.9).add_(0.1 * x.mean(0))
+        return x - self.mean
+
+
+@case("state/noise-of-numpy", x=(8,), outcome=WARNED, finding="unsteady-model")
+class NumpyNoise(nn.Module):
+    def forward(self, x):
+        return x * np.random.default_rng().uniform(0.5, 1.5)
+
+
+@case("state/calls-counted", x=(4,))
+class Counted(nn.Module):
+    """What it remembers shows in no answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        self.calls += 1
+        return torch.relu(x)

@@ -94,3 +94,14 @@ class NanAware(nn.Module):
     def forward(self, x):
         holes = torch.where(x > 1, torch.nan, x)
         return holes.nan_to_num(nan=-1.0), holes.nansum(dim=1)
+
+
+@case("statistics/nearest-code", x=(3,), outputs=("apart", "nearest"))
+class NearestCode(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.codes = nn.Parameter(torch.randn(7, 3))
+
+    def forward(self, x):
+        apart = torch.cdist(x[:, None], self.codes.expand(len(x), -1, -1))[:, 0]
+        return apart, apart.argmin(-1)
