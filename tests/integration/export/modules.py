@@ -163,3 +163,20 @@ class Holding(nn.Module):
 
     def forward(self, features):
         return self.part(features * 2)
+
+
+class Packed(nn.Module):
+    """A recurrent layer over rows of different lengths."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRU(4, 3, batch_first=True)
+
+    def forward(self, steps, lengths):
+        rows = nn.utils.rnn.pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
+        return self.cell(rows)[1][0]
+
+
+class ByNumpy(nn.Module):
+    def forward(self, features):
+        return features - torch.from_numpy(features.numpy().mean(axis=0))

@@ -13,6 +13,7 @@ import torch
 from modules import (
     Antialiased,
     Branching,
+    ByNumpy,
     Counting,
     Encoder,
     Folding,
@@ -22,6 +23,7 @@ from modules import (
     Narrow,
     Normalizing,
     Numbered,
+    Packed,
     Plain,
     Structured,
     Upsampled,
@@ -193,6 +195,21 @@ def test_the_line_that_makes_the_batch_a_number_is_named(tmp_path):
     )
     assert refused.value.facts["module"] == "part"
     assert "batch length is baked in" in refused.value.detail
+
+
+PACKED = {"steps": torch.ones(3, 5, 4), "lengths": torch.tensor([5, 2, 3])}
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "told", "remedy"),
+    [(Packed(), PACKED, "A packed sequence", "gather"), (ByNumpy(), FEATURES, "to numpy", "torch's own functions")],
+    ids=["packed", "numpy"],
+)
+def test_what_torch_refuses_in_riddles_is_told_plainly(tmp_path, module, example, told, remedy):
+    with pytest.raises(UnsupportedModelError, match=told) as refused:
+        export_module(module, example, tmp_path / "out")
+    assert remedy in refused.value.remedy
+    assert refused.value.where.startswith("modules.py:")
 
 
 def test_a_rule_on_an_axis_is_inferred(tmp_path):

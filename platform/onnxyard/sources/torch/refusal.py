@@ -22,6 +22,7 @@ _LEGACY = re.compile(r"ONNX export of operator (?P<op>\w+)|Exporting the operato
 _FROM_OPSET = re.compile(r"added in version (?P<opset>\d+)")
 _TRANSLATE = "Use another operation there, or name its ONNX form in [export.translations]."
 _VIOLATED = re.compile(r"Constraints violated \((?P<axes>[^)]+)\)")
+_BY_NUMPY = ".numpy() is not supported for tensor subclasses"
 _STYLE = re.compile(r"\x1b\[\d+m")
 
 
@@ -60,7 +61,6 @@ class _Told:
 
 def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
     text = "\n".join(str(link) for link in chain)
-    names = {type(link).__name__ for link in chain}
     if match := _MISSING.search(text):
         op = match["op"].removesuffix(".default")
         return _Told(f"The operator {op} has no ONNX translation", _TRANSLATE, op)
@@ -72,15 +72,42 @@ def _told(chain: list[BaseException], node: torch.fx.Node | None) -> _Told:
     if node is not None:
         op = str(node.target).removesuffix(".default")
         return _Told(f"The operator {op} cannot be translated to ONNX: {_gist(chain)}", _TRANSLATE, op)
+    return _of_forward(chain, text)
+
+
+def _of_forward(chain: list[BaseException], text: str) -> _Told:
+    """What forward does that no graph can follow."""
+    names = {type(link).__name__ for link in chain}
     if "GuardOnDataDependentSymNode" in names:
         return _Told(
             "A branch depends on the data, which a graph cannot follow",
             "Use torch.where for values or torch.cond for branches.",
             reason="data-dependent",
         )
+    if _packed(chain):
+        return _Told(
+            "A packed sequence has as many rows as the data says, which a graph cannot follow",
+            "Run the padded sequence, and take each row's state at its length - 1 by gather (a backward direction sees "
+            "the padding: flip each row within its length for it).",
+        )
+    if _BY_NUMPY in text:
+        return _Told(
+            "forward takes a tensor's values to numpy, whose results would be the example's for ever",
+            "Use torch's own functions there.",
+        )
     if "ConstraintViolationError" in names or "Constraints violated" in text:
         return _baked_axis(text)
     return _Told(f"torch cannot export the model: {_gist(chain)}", "Change what forward does there.")
+
+
+def _packed(chain: list[BaseException]) -> bool:
+    """Whether a recurrent layer was given a packed sequence: torch's message is of sizes, but its frames tell."""
+    return any(
+        trace.tb_frame.f_globals.get("__name__") == "torch.nn.modules.rnn"
+        and trace.tb_frame.f_locals.get("batch_sizes") is not None
+        for error in chain
+        for trace in _frames(error)
+    )
 
 
 def _baked_axis(text: str) -> _Told:
