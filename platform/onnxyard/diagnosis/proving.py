@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import onnx
+
 from onnxyard.diagnosis.checks import CheckedModel, check_model
 from onnxyard.diagnosis.probes import probes
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
+from onnxyard.runtimes.graph import all_nodes
 from onnxyard.sources.axes import check_axes
 from onnxyard.sources.ir_version import lower
 from onnxyard.sources.source import MODEL_FILE, Asked, Attempt, Exported
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from onnxyard.diagnosis.probes import Probe, Run
+
+
+_NO_KERNEL = re.compile(
+    r"Could not find an implementation for (?P<operator>\w+)\(\d+\) node with name '(?P<node>[^']*)'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ def prove(
                 empty(kept).rmdir()
                 folder.rename(kept)
             first = first or UnsupportedModelError(
-                f"The graph by {attempt.name} {difference}.", remedy="onnxyard doctor names the place."
+                f"The graph by {attempt.name} {difference}.", remedy="Mend what makes them differ; onnxyard doctor names the place."
             )
         if plain is None:
             assert first is not None  # noqa: S101 - a source gives at least one attempt, or raises
@@ -121,7 +130,30 @@ def _try(attempt: Attempt, folder: Path, asked: Asked, asking: Iterable[Probe]) 
     exported = attempt.make(folder / MODEL_FILE)
     if asked.ir_version is not None:
         lower(folder / MODEL_FILE, asked.ir_version)
-    return exported, check_model(folder / MODEL_FILE, asked, asking)
+    try:
+        return exported, check_model(folder / MODEL_FILE, asked, asking)
+    except UnsupportedModelError as error:
+        if match := _NO_KERNEL.search(error.detail):
+            raise _without_kernel(match, folder / MODEL_FILE, exported) from error
+        raise
+
+
+def _without_kernel(match: re.Match[str], model_file: Path, exported: Exported) -> UnsupportedModelError:
+    """The operator, the type it is asked in, the module and the line."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(model_file, load_external_data=False))
+    node = next((node for node in all_nodes(model.graph) if node.name == match["node"]), onnx.NodeProto())
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.value_info)}
+    kind = next((onnx.TensorProto.DataType.Name(kinds[name]) for name in node.input if name in kinds), "this type")
+    told = exported.sidecar.get("tensors")
+    origins: dict[str, dict[str, str]] = told if isinstance(told, dict) else {}
+    origin = next((origins[name] for name in node.output if name in origins), {})
+    module = origin.get("module", "")
+    return UnsupportedModelError(
+        f"ONNX Runtime has no {match['operator']} for {kind}" + (f", in the module {module!r}." if module else "."),
+        where=origin.get("source", ""),
+        remedy="Compute it in float32 there, and cast back.",
+        module=module,
+    )
 
 
 def _difference(checked: CheckedModel) -> str:

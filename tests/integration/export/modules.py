@@ -180,3 +180,10 @@ class Packed(nn.Module):
 class ByNumpy(nn.Module):
     def forward(self, features):
         return features - torch.from_numpy(features.numpy().mean(axis=0))
+
+
+class InDouble(nn.Module):
+    """ONNX Runtime has no Erf for doubles."""
+
+    def forward(self, features):
+        return torch.erf(features.double()).float()  # in double

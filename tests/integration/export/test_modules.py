@@ -19,6 +19,7 @@ from modules import (
     Folding,
     Halves,
     Holding,
+    InDouble,
     Mixed,
     Narrow,
     Normalizing,
@@ -184,6 +185,17 @@ def test_len_of_a_tensor_leaves_the_batch_free_and_is_pythons_again_afterwards(t
     more = {"features": torch.randn(5, 4)}
     np.testing.assert_allclose(run(tmp_path / "out", more)["output"], module(**more).detach().numpy(), rtol=1e-5)
     assert "len" not in vars(modules)
+
+
+def line(mark):
+    lines = Path(modules.__file__).read_text().splitlines()
+    return f"modules.py:{next(at for at, text in enumerate(lines, 1) if text.endswith(mark))}"
+
+
+def test_a_kernel_that_the_runtime_lacks_is_told_with_its_type_and_line(tmp_path):
+    with pytest.raises(UnsupportedModelError, match="no Erf for DOUBLE, in the module 'part'") as refused:
+        export_module(Holding(InDouble()), FEATURES, tmp_path / "out", opset=18)
+    assert refused.value.where == line("# in double")
 
 
 def test_the_line_that_makes_the_batch_a_number_is_named(tmp_path):
