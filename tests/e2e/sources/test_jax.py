@@ -80,6 +80,23 @@ def train(splits, config, report):
     return {"w": jnp.ones(6)}
 """
 
+POOLED = """
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+def model(config):
+    def apply(params, x):
+        first = nnx.max_pool(x, WINDOW, strides=(2, 2))
+        second = jax.lax.reduce_window(first, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
+        return second.reshape(second.shape[0], 16) @ params["w"]
+    return apply
+
+def train(splits, config, report):
+    return {"w": jnp.arange(48.0).reshape(16, 3)}
+"""
+IMAGES = "{'x': random.random((64, 8, 8, 4), dtype=np.float32)}"
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Iterator[Path]:
@@ -102,7 +119,7 @@ def test_every_opset_is_the_one_that_was_asked_for(tmp_path, home):
     made = project(tmp_path, home, "jax", inputs=X, outputs=["y"], training=DENSE)
     developed = made.develop()
     assert developed.framework == "jax 0.10.2"
-    for opset in (7, 11, 13, 18, 27):
+    for opset in (7, 13, 27):
         exported = made.export(developed, opset)
         assert exported.opset == opset
         assert exported.max_error < 1e-5
@@ -129,6 +146,28 @@ def test_an_operator_that_the_opset_does_not_have_yet_is_named(tmp_path, home):
     with pytest.raises(UnsupportedModelError, match="writes BitCast, which opset 20 does not have") as caught:
         made.export(developed, 20)
     assert "opset 26" in caught.value.remedy
+
+
+def test_max_pooling_of_images_runs(tmp_path, home):
+    """jax2onnx writes reduce_window so that ONNX Runtime cannot run it."""
+    training = POOLED.replace("WINDOW", "window_shape=(2, 2)")
+    made = project(tmp_path, home, "jax", inputs=IMAGES, outputs=["y"], training=training)
+    exported = made.export(made.develop(), 20)
+    assert exported.max_error < 1e-4
+    assert [remedy for remedy in exported.remedies if "Max pooling" in remedy]
+    sidecar = json.loads((made.work / "exported" / "sidecar" / "sidecar.json").read_text())
+    pools = [node["source"] for node in sidecar["nodes"] if node["op"] == "MaxPool"]
+    assert pools == ["training.py:8", "training.py:9"]
+
+
+def test_a_window_that_jax2onnx_takes_by_name_only_is_told(tmp_path, home):
+    training = POOLED.replace("WINDOW", "(2, 2)")
+    made = project(tmp_path, home, "jax", inputs=IMAGES, outputs=["y"], training=training)
+    developed = made.develop()
+    with pytest.raises(UnsupportedModelError, match="jax2onnx cannot convert the model: TypeError") as caught:
+        made.export(developed)
+    assert caught.value.where == "training.py:8"
+    assert "by name" in caught.value.remedy
 
 
 def test_the_same_project_gives_the_same_bytes(tmp_path, home):

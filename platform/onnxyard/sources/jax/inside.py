@@ -20,12 +20,15 @@ import numpy as np
 from onnxyard.errors import UnsupportedModelError, UserCodeError
 from onnxyard.runtimes.graph import all_nodes
 from onnxyard.sources.inside import Converted, Program
+from onnxyard.sources.jax import pooling
 from onnxyard.sources.jax.parameters import read_parameters, write_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _TRACE = "pkg.jax2onnx.jax_traceback"
+_REPLACED = re.compile(r"patched\w*\(\) takes \d+ positional")
+_BY_NAME = "jax2onnx puts a function of its own in this one's place: give all but its first argument by name."
 _FRAME = re.compile(r"(?P<file>.+):(?P<line>\d+) \(")
 
 
@@ -99,9 +102,12 @@ class Jax(Program):
                 ) from error
             lines = str(error).strip().splitlines() or ["no reason given"]
             raise UnsupportedModelError(
-                f"jax2onnx cannot convert the model: {type(error).__name__}: {lines[0]}", where=self.place(error)
+                f"jax2onnx cannot convert the model: {type(error).__name__}: {lines[0]}",
+                where=self.place(error),
+                remedy=_BY_NAME if isinstance(error, TypeError) and _REPLACED.search(lines[0]) else "",
             ) from error
-        return Converted(model, _origins(model, self.root), [])
+        origins = _origins(model, self.root)
+        return Converted(model, origins, [pooling.REMEDY] if pooling.mend(model.graph, origins) else [])
 
     def _unknown(self, whole: Callable[..., Any], example: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str]]:
         """Every primitive that jax2onnx knows nothing of, with the line of the project it comes from."""
