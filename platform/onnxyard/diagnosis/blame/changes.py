@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,18 +43,28 @@ _ELEMENTARY = frozenset(
 """Operators on single elements, of which larger ones are composed."""
 
 
+_LEAST_WEIGHTS = 2
+"""Single numbers are an exporter's own: an epsilon, an exponent, a length."""
+
+
 class Changes:
     """Compares a graph with a fresh one, node by node.
 
     Args:
         model: The graph in question.
         fresh: What the exporter gives today; None where there is nothing to compare with.
+        same_names: Whether both call a tensor the same. Where they do not, only the weights' values can be compared.
     """
 
-    def __init__(self, model: onnx.ModelProto, fresh: onnx.ModelProto | None) -> None:
+    def __init__(self, model: onnx.ModelProto, fresh: onnx.ModelProto | None, *, same_names: bool) -> None:
         self._constants = _constants(model)
         self._fresh_constants = {} if fresh is None else _constants(fresh)
-        self._fresh = {} if fresh is None else {name: node for node in fresh.graph.node for name in node.output if name}
+        self._fresh = (
+            {name: node for node in fresh.graph.node for name in node.output if name}
+            if fresh is not None and same_names
+            else {}
+        )
+        self._foreign: dict[str, bool] = {}
 
     def of(self, node: onnx.NodeProto) -> tuple[str, ...]:
         """What is different, one text each; nothing where the fresh graph has no such node."""
@@ -75,21 +86,41 @@ class Changes:
         return tuple(told)
 
     def main(self, nodes: Sequence[onnx.NodeProto]) -> onnx.NodeProto:
-        """The node of several that a difference is laid to: the first that was changed, else the first of weight.
+        """The node of several that a difference is laid to.
+
+        The first that was changed; else the only one that reads weights which the fresh graph has nowhere; else the
+        first of weight.
 
         Args:
             nodes: In order; at least one.
         """
         changed = [node for node in nodes if self.of(node)]
+        if not changed and self._fresh_constants:
+            foreign = [node for node in nodes if any(map(self._is_foreign, node.input))]
+            changed = foreign if len(foreign) == 1 else []
         computing = [node for node in nodes if node.op_type not in _PLUMBING]
         weighty = [node for node in computing if node.op_type not in _ELEMENTARY]
         return next(iter([*changed, *weighty, *computing, nodes[-1]]))
+
+    def _is_foreign(self, name: str) -> bool:
+        """Whether this is a weight that the fresh graph does not have, nor its transpose."""
+        if name not in self._constants or math.prod(self._constants[name].dims) < _LEAST_WEIGHTS:
+            return False
+        if name not in self._foreign:
+            value = numpy_helper.to_array(self._constants[name])
+            alike = [each for each in self._fresh_constants.values() if math.prod(each.dims) == value.size]
+            self._foreign[name] = not any(_same(value, numpy_helper.to_array(each)) for each in alike)
+        return self._foreign[name]
 
     def _of_input(self, ours: str, theirs: str) -> list[str]:
         constant, fresh = self._constants.get(ours), self._fresh_constants.get(theirs)
         if constant is not None and fresh is not None:
             return _of_constant(ours, numpy_helper.to_array(constant), numpy_helper.to_array(fresh))
         return [] if ours == theirs else [f"reads {ours or 'nothing'} instead of {theirs or 'nothing'}"]
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.array_equal(one.ravel(), other.ravel()) or np.array_equal(one.T.ravel(), other.ravel()))
 
 
 def _of_constant(name: str, have: np.ndarray, want: np.ndarray) -> list[str]:

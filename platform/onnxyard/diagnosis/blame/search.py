@@ -193,7 +193,7 @@ class _Spots:
         self._pairs = {pair.tensor: pair for pair in seen.pairing.pairs}
         self._origins = origins_of(probe.model, sidecar)
         named = seen.pairing.method in {Method.IDENTITY, Method.NAMES}
-        self._changes = Changes(probe.model, reference.fresh if named else None)
+        self._changes = Changes(probe.model, reference.fresh, same_names=named)
 
     def of(self, tensor: str) -> Spot:
         """One place."""
