@@ -87,7 +87,7 @@ def _other_lengths(asked: Asked, reference: Run | None) -> Iterator[Probe]:
             try:
                 answer = reference(inputs)
             except (InvalidRequestError, UnsupportedModelError) as error:
-                reason = error.detail
+                reason = f"{error.detail} ({error.where})" if error.where else error.detail
                 continue
             yield Probe(f"length {length} of the axis {axis!r}", inputs, answer, largest_values(answer))
             break

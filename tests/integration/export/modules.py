@@ -187,3 +187,16 @@ class InDouble(nn.Module):
 
     def forward(self, features):
         return torch.erf(features.double()).float()  # in double
+
+
+class Keeping(nn.Module):
+    """Keeps a mask of the first length it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.mask = None
+
+    def forward(self, steps):
+        if self.mask is None:
+            self.mask = torch.ones(steps.shape[1], steps.shape[1]).tril()
+        return self.mask @ steps  # kept

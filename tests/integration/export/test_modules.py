@@ -20,6 +20,7 @@ from modules import (
     Halves,
     Holding,
     InDouble,
+    Keeping,
     Mixed,
     Narrow,
     Normalizing,
@@ -198,6 +199,13 @@ def test_a_kernel_that_the_runtime_lacks_is_told_with_its_type_and_line(tmp_path
     assert refused.value.where == line("# in double")
 
 
+def test_a_length_that_forward_itself_does_not_take_is_told_with_its_line(tmp_path):
+    steps = {"steps": torch.ones(3, 5, 4)}
+    with pytest.raises(InvalidRequestError, match="runs at no other length") as refused:
+        export_module(Keeping(), steps, tmp_path / "out", axes={"steps": ("batch", "time", 4)})
+    assert refused.value.detail.endswith(f"({line('# kept')})")
+
+
 def test_the_line_that_makes_the_batch_a_number_is_named(tmp_path):
     with pytest.raises(UnsupportedModelError) as refused:
         export_module(Holding(Numbered()), FEATURES, tmp_path / "out")
@@ -295,8 +303,9 @@ def test_a_module_is_left_as_it_was(tmp_path):
 
 
 def test_forward_failing_is_the_users(tmp_path):
-    with pytest.raises(UserCodeError, match="forward raised: RuntimeError"):
+    with pytest.raises(UserCodeError, match="forward raised: RuntimeError") as refused:
         export_module(Plain(), {"features": torch.zeros(3, 5)}, tmp_path / "out")
+    assert refused.value.where.startswith("modules.py:")
 
 
 def test_one_row_is_no_example(tmp_path):

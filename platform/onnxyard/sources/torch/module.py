@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from onnxyard.errors import UserCodeError
 from onnxyard.sources.torch.arrays import to_numpy, to_torch
 from onnxyard.sources.torch.exporting import ways
+from onnxyard.sources.torch.forward import RAISED, raised
 from onnxyard.sources.torch.outputs import names_of
 from onnxyard.sources.torch.reference import TorchModel
 from onnxyard.sources.torch.tree import SourceTree
@@ -77,8 +77,8 @@ class NamelessModule:
         try:
             with torch.inference_mode():
                 return names_of(self._module(**tensors))
-        except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-            raise UserCodeError(f"forward raised: {type(error).__name__}: {error}") from error
+        except RAISED as error:
+            raise raised(error) from error
 
 
 def _folder_of(kind: type[torch.nn.Module]) -> tuple[Path, ...]:

@@ -93,6 +93,7 @@ class TorchModel:
         import torch  # noqa: PLC0415 - heavy; the module that is run has imported it already
 
         from onnxyard.sources.torch.arrays import to_numpy, to_torch  # noqa: PLC0415 - imports torch
+        from onnxyard.sources.torch.forward import RAISED, raised  # noqa: PLC0415 - imports torch
         from onnxyard.sources.torch.outputs import flatten  # noqa: PLC0415 - as above
 
         if unknown := sorted(inputs.keys() - set(self._parameters)):
@@ -101,8 +102,8 @@ class TorchModel:
         with torch.inference_mode():
             try:
                 given = self._module(**tensors)
-            except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-                raise UserCodeError(f"forward raised: {type(error).__name__}: {error}") from error
+            except RAISED as error:
+                raise raised(error) from error
             outputs = {name: to_numpy(name, tensor) for name, tensor in flatten(given, self._names).items()}
         self._signature = Signature(_specs(inputs), _specs(outputs))
         return outputs

@@ -11,8 +11,8 @@ from torch.func import functional_call
 from onnxyard.diagnosis.doctor.torch.decision import Parting, parting
 from onnxyard.diagnosis.doctor.torch.memory import Remembered, remembered
 from onnxyard.diagnosis.doctor.torch.walk import Call, Walk, stumble, walk
-from onnxyard.errors import UserCodeError
 from onnxyard.sources.torch.arrays import to_numpy, to_torch
+from onnxyard.sources.torch.forward import RAISED, raised
 from onnxyard.sources.torch.outputs import flatten, names_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class TorchReference:
         """The first buffer that a call changes; None where it changes none, or does not take the inputs."""
         try:
             return remembered(self.module, _tensors(inputs), self.source)
-        except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
+        except RAISED:
             return None
 
     def epsilon(self, inputs: Mapping[str, np.ndarray]) -> float:
@@ -153,5 +153,5 @@ def names_by_running(module: torch.nn.Module, example: Mapping[str, np.ndarray])
     with torch.inference_mode():
         try:
             return names_of(module(**_tensors(example)))
-        except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-            raise UserCodeError(f"forward raised: {type(error).__name__}: {error}") from error
+        except RAISED as error:
+            raise raised(error) from error
