@@ -103,7 +103,8 @@ def prove(
                 empty(kept).rmdir()
                 folder.rename(kept)
             first = first or UnsupportedModelError(
-                f"The graph by {attempt.name} {difference}.", remedy="Mend what makes them differ; onnxyard doctor names the place."
+                f"The graph by {attempt.name} {difference}.",
+                remedy="Mend what makes them differ; onnxyard doctor names the place.",
             )
         if plain is None:
             assert first is not None  # noqa: S101 - a source gives at least one attempt, or raises
