@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError, UserCodeError
-from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.lifecycle.signature import Signature
 from onnxyard.settings import Settings
 from onnxyard.sources.detours import ways_to
 from onnxyard.sources.handed_splits import write_splits
+from onnxyard.sources.observed import observed
 from onnxyard.sources.sidecar import Origin, sidecar
 from onnxyard.sources.source import Asked, Attempt, Exported
-from onnxyard.tensors.dtypes import onnx_name
 from onnxyard.tensors.files import read_tensors, write_tensors
 from onnxyard.toolchains.catalogue import known
 from onnxyard.toolchains.environment import Environment
@@ -185,16 +185,10 @@ class IsolatedModel:
             outputs = read_tensors(folder / "outputs")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        self._signature = Signature(_specs(inputs), _specs(outputs))
+        self._signature = observed(inputs, outputs)
         return outputs
 
 
 def _load(worker: Worker, folder: Path) -> str:
     given = {"folder": str(folder.resolve())}
     return str(worker.ask(Ask("load", given, limit_s=_RUN_S, blame=UserCodeError))["framework"])
-
-
-def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name, onnx_name(array.dtype), ("batch", *array.shape[1:])) for name, array in tensors.items()
-    )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxyard.errors import InvalidRequestError, UserCodeError
-from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.lifecycle.signature import Signature
+from onnxyard.sources.observed import observed
 from onnxyard.sources.table import Table
-from onnxyard.tensors.dtypes import onnx_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +84,7 @@ class TableModel:
                 remedy="First comes what predict gives, then (of a classifier) the probabilities or scores.",
             )
         outputs = {name: plain(answer) for name, answer in zip(self._outputs, answers, strict=True)}
-        self._signature = Signature(_specs(inputs), _specs(outputs))
+        self._signature = observed(inputs, outputs)
         return outputs
 
 
@@ -96,9 +96,3 @@ def plain(answer: np.ndarray) -> np.ndarray:
     if array.dtype.kind in "biu":
         return array.astype(np.int64)
     return np.array([str(text) for text in array.ravel().tolist()], dtype=object).reshape(array.shape)
-
-
-def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name, onnx_name(array.dtype), ("batch", *array.shape[1:])) for name, array in tensors.items()
-    )

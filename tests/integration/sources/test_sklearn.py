@@ -223,6 +223,20 @@ def test_what_cannot_be_converted_is_told_with_its_step(tmp_path, model, error, 
     assert "preprocess" in caught.value.remedy
 
 
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
+def test_what_converters_of_ours_refuse_is_told_with_its_step_and_remedy(tmp_path):
+    empty = X.astype(np.float64)
+    empty[:, 1] = np.nan
+    imputed = make_pipeline(SimpleImputer(), Ridge()).fit(empty, AMOUNT)
+    with pytest.raises(UnsupportedModelError, match=r"pipeline\.steps\[0\] SimpleImputer .* no value at all") as caught:
+        carry(Sklearn(), imputed, {"x": empty}, tmp_path / "imputed")
+    assert "keep_empty_features=True" in caught.value.remedy
+    linear = make_pipeline(StandardScaler(), xgb.XGBRegressor(n_estimators=2, booster="gblinear")).fit(X, AMOUNT)
+    with pytest.raises(UnsupportedModelError, match=r"pipeline\.steps\[1\] XGBRegressor cannot be converted") as caught:
+        carry(Sklearn(), linear, {"x": X}, tmp_path / "linear")
+    assert "skl2onnx" not in caught.value.remedy
+
+
 def test_a_step_within_a_column_transformer_is_told(tmp_path):
     pipeline = mixed(Ridge())
     pipeline.steps[0][1].transformers[0][1].steps.append(("own", FunctionTransformer(np.cbrt)))

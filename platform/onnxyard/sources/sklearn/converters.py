@@ -16,6 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.tree import BaseDecisionTree
 
+from onnxyard.errors import UnsupportedModelError
 from onnxyard.sources.sklearn.container import ContainerNodes
 from onnxyard.sources.sklearn.votes import write_votes
 
@@ -126,7 +127,10 @@ def _impute(scope: Any, operator: Any, container: Any) -> None:  # noqa: ANN401 
         get_converter("SklearnSimpleImputer")(scope, operator, container)
         return
     if np.isnan(imputer.statistics_.astype(np.float64)).any():
-        raise NotImplementedError("a column had no value at all in training")
+        raise UnsupportedModelError(
+            "a column had no value at all in training, and SimpleImputer leaves it out.",
+            remedy="Leave the column out, or fill it with SimpleImputer(keep_empty_features=True).",
+        )
     table = _one_table(scope, operator, container)
     fill = scope.get_unique_variable_name("fill")
     container.add_initializer(fill, TensorProto.DOUBLE, [1, len(imputer.statistics_)], imputer.statistics_.tolist())

@@ -38,10 +38,14 @@ def check_known(estimator: Any) -> None:  # noqa: ANN401 - any estimator
 
 
 def refusal(error: Exception, estimator: Any) -> UnsupportedModelError:  # noqa: ANN401 - any estimator
-    """What skl2onnx raised, with the step it was at."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    """What skl2onnx raised, or a converter of ours, with the step it was at."""
     known = {id(step): f"{path} {type(step).__name__}" for path, step in places(estimator)}
     at = next((known[number] for number in _converted_last(error.__traceback__) if number in known), "")
+    if isinstance(error, UnsupportedModelError):
+        return UnsupportedModelError(
+            f"{at or type(estimator).__name__} cannot be converted: {error.detail}", remedy=error.remedy or _REMEDY
+        )
+    lines = str(error).strip().splitlines() or [type(error).__name__]
     why = lines[0].partition(" You may raise an i")[0]
     return UnsupportedModelError(
         f"skl2onnx {skl2onnx.__version__} cannot convert {at or type(estimator).__name__}: {why}", remedy=_REMEDY
