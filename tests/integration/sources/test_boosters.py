@@ -212,7 +212,7 @@ def test_below_nine_the_graph_is_converted(tmp_path, opset):
 
 def test_the_reason_names_the_opsets_that_trees_are_written_at(tmp_path):
     model = xgb.XGBRegressor(**XGB).fit(X, NUMBER)
-    with pytest.raises(UnsupportedModelError, match="XGBoost does not give opset 8") as caught:
+    with pytest.raises(UnsupportedModelError, match="Onnxyard's writer of trees does not give opset 8") as caught:
         carry(XGBoost(), model, {"x": HELD_OUT}, tmp_path, opset=8)
     assert "9 to 27" in caught.value.remedy
 

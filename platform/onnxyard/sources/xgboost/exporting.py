@@ -8,12 +8,8 @@ import numpy as np
 from onnx import TensorProto
 
 from onnxyard.errors import UnsupportedModelError
-from onnxyard.sources.detours import ways_to
+from onnxyard.sources.boosted_trees import BoostedTrees
 from onnxyard.sources.margins import SIGMOID, SOFTMAX, STEP, above_half, both_sides, linked, most_likely
-from onnxyard.sources.saving import save_model
-from onnxyard.sources.sidecar import sidecar
-from onnxyard.sources.source import Asked, Attempt, Exported
-from onnxyard.sources.table_graph import Nodes, TableGraph
 from onnxyard.sources.xgboost.reference import RUNTIME, Fitted, load, read
 from onnxyard.sources.xgboost.trees import Trees, read_trees
 
@@ -21,38 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import onnx
-
     from onnxyard.project.project import Project
-    from onnxyard.sources.table_model import TableModel
+    from onnxyard.sources.source import Asked, Attempt
+    from onnxyard.sources.table_graph import Nodes
 
-OPSETS = range(9, 28)
-"""What the graph holds beside the trees means the same at all of these."""
 ML_VERSION = 1
 """Of `ai.onnx.ml`: XGBoost itself compares float32."""
 
 
 def attempts(project: Project, folder: Path, asked: Asked) -> Iterator[Attempt]:
     """As `Source.attempts`."""
-    fitted, reference = read(folder), load(project, folder)
-
-    def export(opset: int) -> Iterator[Attempt]:
-        def write(model_file: Path) -> Exported:
-            made = _graph(fitted, reference, asked, opset)
-            save_model(made, model_file)
-            exporter = f"onnxyard trees of {RUNTIME}"
-            return Exported(exporter, sidecar(made, {}, {}, exporter=exporter))
-
-        yield Attempt("trees of XGBoost", write)
-
-    yield from ways_to(asked, OPSETS, "trees of XGBoost", export)
-
-
-def _graph(fitted: Fitted, reference: TableModel, asked: Asked, opset: int) -> onnx.ModelProto:
-    like = reference.run(asked.inputs)
-    graph = TableGraph(asked, reference.table(asked.inputs), opset)
-    tensors = write_answers(graph, fitted)
-    return graph.model(dict(zip(asked.outputs, tensors, strict=True)), like, ml=ML_VERSION)
+    fitted = read(folder)
+    trees = BoostedTrees(
+        RUNTIME,
+        load(project, folder),
+        write=lambda graph, _table: write_answers(graph, fitted),
+        ml=lambda _table: ML_VERSION,
+    )
+    yield from trees.attempts(asked)
 
 
 def write_answers(graph: Nodes, fitted: Fitted) -> tuple[str, ...]:
