@@ -27,9 +27,9 @@ CUSTOM_OPERATOR = Code(
 DATA_DEPENDENT_BRANCH = Code(
     "data-dependent-branch",
     BLOCKED,
-    "Python's control flow depends on the values of a tensor.",
+    "Python's control flow, or a number that Python holds, depends on the values of a tensor.",
     "A graph holds one path; Python's decision is made while exporting, and never again.",
-    "Use torch.where for values and torch.cond for branches.",
+    "Use torch.where for values and torch.cond for branches, and tensors in place of float(x) or x.item().",
 )
 UNSUPPORTED_OUTPUT = Code(
     "unsupported-output",

@@ -80,8 +80,8 @@ def _of_forward(chain: list[BaseException], text: str) -> _Told:
     names = {type(link).__name__ for link in chain}
     if "GuardOnDataDependentSymNode" in names:
         return _Told(
-            "A branch depends on the data, which a graph cannot follow",
-            "Use torch.where for values or torch.cond for branches.",
+            "A branch, or a number that Python takes from a tensor, depends on the data, which a graph cannot follow",
+            "Use torch.where for values or torch.cond for branches, and tensors in place of float(x) or x.item().",
             reason="data-dependent",
         )
     if _packed(chain):

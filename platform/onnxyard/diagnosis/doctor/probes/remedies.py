@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def probe(case: Case) -> Iterator[Finding]:
     """Tell what the export says of itself, where the graph answers as the model does."""
-    if case.graph_wavers or case.divergences:
+    if case.graph_wavers or case.model_wavers or case.divergences:
         return
     for remedy in case.exported.remedies:
         yield REMEDY_APPLIED.found(remedy)
