@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
+from onnxyard.diagnosis.declared import Axis, misdeclared
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 from onnxyard.parity.error import compare
 from onnxyard.runtimes.graph import Graph, read_graph
@@ -41,6 +42,7 @@ class CheckedModel:
         relative_error: Largest difference relative to the largest value of its output; 0 where both are 0.
         tolerance: What counts as rounding noise for `relative_error`, given the graph's precision.
         where: The output that the relative error was seen in; empty where there is none.
+        misdeclared: Axes of outputs that the graph declares with a length that its answers do not have.
     """
 
     graph: Graph
@@ -48,6 +50,7 @@ class CheckedModel:
     relative_error: float
     tolerance: float
     where: str = ""
+    misdeclared: frozenset[Axis] = frozenset()
 
     @property
     def holds(self) -> bool:
@@ -112,8 +115,12 @@ def measure(model_file: Path, graph: Graph, asking: Iterable[Probe]) -> CheckedM
                 f"With {probe.name} the graph's output {report.where!r} differs in shape or is not finite.",
                 remedy="Look for code that fixes the length of an axis, or for a division by zero.",
             )
-        tolerance = max(checked.tolerance, _tolerance(graph, probe.expected))
-        checked = replace(checked, max_error=max(checked.max_error, report.max_abs), tolerance=tolerance)
+        checked = replace(
+            checked,
+            max_error=max(checked.max_error, report.max_abs),
+            tolerance=max(checked.tolerance, _tolerance(graph, probe.expected)),
+            misdeclared=checked.misdeclared.union(misdeclared(graph, given)),
+        )
         for name, wanted in probe.expected.items():
             # Of an output that is all zeros the difference itself counts.
             relative = compare({name: wanted}, {name: given[name]}).max_abs / (probe.largest[name] or 1.0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from onnxyard.diagnosis.checks import CheckedModel, check_model
+from onnxyard.diagnosis.declared import free_axes
 from onnxyard.diagnosis.probes import probes
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
 from onnxyard.runtimes.graph import all_nodes
@@ -132,11 +133,15 @@ def _try(attempt: Attempt, folder: Path, asked: Asked, asking: Iterable[Probe]) 
     if asked.ir_version is not None:
         lower(folder / MODEL_FILE, asked.ir_version)
     try:
-        return exported, check_model(folder / MODEL_FILE, asked, asking)
+        checked = check_model(folder / MODEL_FILE, asked, asking)
     except UnsupportedModelError as error:
         if match := _NO_KERNEL.search(error.detail):
             raise _without_kernel(match, folder / MODEL_FILE, exported) from error
         raise
+    if checked.misdeclared:
+        free_axes(folder / MODEL_FILE, checked.misdeclared)
+        checked = check_model(folder / MODEL_FILE, asked, asking)  # it is another file now
+    return exported, checked
 
 
 def _without_kernel(match: re.Match[str], model_file: Path, exported: Exported) -> UnsupportedModelError:

@@ -177,6 +177,17 @@ class Packed(nn.Module):
         return self.cell(rows)[1][0]
 
 
+class Recurrent(nn.Module):
+    """A recurrent layer that gives every step."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRU(4, 3, batch_first=True)
+
+    def forward(self, steps):
+        return self.cell(steps)[0]
+
+
 class ByNumpy(nn.Module):
     def forward(self, features):
         return features - torch.from_numpy(features.numpy().mean(axis=0))

@@ -27,6 +27,7 @@ from modules import (
     Numbered,
     Packed,
     Plain,
+    Recurrent,
     Structured,
     Upsampled,
 )
@@ -238,6 +239,15 @@ def test_a_rule_on_an_axis_is_inferred(tmp_path):
     )
     assert proven.checked.graph.signature.inputs[0].shape == ("rows", "length")
     assert run(tmp_path / "out", {"tokens": torch.ones(2, 10)})["output"].shape == (2, 5)
+
+
+def test_no_output_is_declared_in_the_examples_length(tmp_path):
+    steps = {"steps": torch.randn(3, 7, 4)}
+    proven = export_module(Recurrent(), steps, tmp_path / "out", opset=20, axes={"steps": ("batch", "time", 4)})
+    assert proven.exported.exporter.startswith("torch.onnx dynamo")
+    (output,) = proven.checked.graph.signature.outputs
+    assert output.shape == ("batch", "output_1", 3)
+    assert run(tmp_path / "out", {"steps": torch.zeros(2, 9, 4)})["output"].shape == (2, 9, 3)
 
 
 def test_fixed_axes_stay_fixed(tmp_path):
