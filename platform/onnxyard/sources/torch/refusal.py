@@ -80,7 +80,7 @@ def _of_forward(chain: list[BaseException], text: str) -> _Told:
     names = {type(link).__name__ for link in chain}
     if "GuardOnDataDependentSymNode" in names:
         return _Told(
-            "A branch, or a number that Python takes from a tensor, depends on the data, which a graph cannot follow",
+            "A branch or a number in Python depends on the data, which a graph cannot follow",
             "Use torch.where for values or torch.cond for branches, and tensors in place of float(x) or x.item().",
             reason="data-dependent",
         )
