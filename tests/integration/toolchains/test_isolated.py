@@ -200,11 +200,23 @@ def test_a_stored_model_that_is_broken_is_said_to_be(tmp_path, source, project):
         source.load(project, folder)
 
 
-@pytest.mark.parametrize("opset", [12, 19, None])
-def test_an_opset_it_does_not_give_is_refused_with_those_it_gives(tmp_path, source, project, opset):
+@pytest.mark.parametrize(("opset", "nearest"), [(12, 13), (19, 18)])
+def test_an_opset_it_does_not_give_is_refused_with_those_it_gives_and_reached_from_the_nearest(
+    tmp_path, source, project, opset, nearest
+):
+    refused, *detours = source.attempts(project, tmp_path, asked(opset=opset))
     with pytest.raises(UnsupportedModelError) as caught:
-        next(source.attempts(project, tmp_path, asked(opset=opset)))
+        refused.make(tmp_path / "model.onnx")
     assert "13 to 18" in caught.value.remedy
+    assert detours
+    assert all(f"at opset {nearest}," in attempt.name for attempt in detours)
+
+
+def test_without_an_opset_it_gives_its_highest(tmp_path, source, project):
+    folder = fitted(source, project, tmp_path / "fitted")
+    (attempt,) = source.attempts(project, folder, asked(opset=None))
+    attempt.make(tmp_path / "model.onnx")
+    assert onnx.load(tmp_path / "model.onnx").opset_import[0].version == 18
 
 
 def test_what_cannot_be_converted_is_named(tmp_path, source, project):
