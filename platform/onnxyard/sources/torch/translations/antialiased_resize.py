@@ -135,6 +135,7 @@ TRANSLATION = Translation(
     form="one MatMul per axis with the filter's weights",
     max_error=2e-6,
     source="ATen's UpSampleKernel (separable antialiasing filter); Keys 1981 for the cubic",
-    limits="uint8 images are refused (torch rounds them between the axes)",
+    limits="uint8 images are refused (torch rounds them between the axes); of images one pixel wide that stay so, "
+    "torch 2.13 itself repeats the first row unless they lie channels last, which parity then tells",
     silent=True,
 )
