@@ -2,7 +2,7 @@
 
     python tests/benchmarks/export [--only PATTERN] [--out FOLDER]
 
-Prints one line per case and a summary, and writes export.json and export.svg into the folder. About five minutes on two
+Prints one line per case and a summary, and writes export.json and export.svg into the folder. About seven minutes on two
 quiet cores. Not a test: figures belong to the machine that printed them.
 """
 
