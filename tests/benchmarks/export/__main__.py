@@ -2,8 +2,8 @@
 
     python tests/benchmarks/export [--only PATTERN] [--out FOLDER]
 
-Prints one line per case and a summary, and writes export.json and export.svg into the folder. About seven minutes on two
-quiet cores. Not a test: figures belong to the machine that printed them.
+Prints one line per case and a summary, and writes export.json and export.svg into the folder. About eight minutes on
+two quiet cores. Not a test: figures belong to the machine that printed them.
 """
 
 from __future__ import annotations
