@@ -7,9 +7,9 @@ from inspect import signature as parameters_of
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UserCodeError
-from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.lifecycle.signature import Signature
 from onnxyard.project.functions import Kinds
-from onnxyard.tensors.dtypes import onnx_name
+from onnxyard.sources.observed import observed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,11 +105,5 @@ class TorchModel:
             except RAISED as error:
                 raise raised(error) from error
             outputs = {name: to_numpy(name, tensor) for name, tensor in flatten(given, self._names).items()}
-        self._signature = Signature(_specs(inputs), _specs(outputs))
+        self._signature = observed(inputs, outputs)
         return outputs
-
-
-def _specs(tensors: Mapping[str, np.ndarray]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name, onnx_name(array.dtype), ("batch", *array.shape[1:])) for name, array in tensors.items()
-    )
