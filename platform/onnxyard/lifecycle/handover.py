@@ -9,6 +9,7 @@ from onnxyard.lifecycle.candidate import Candidate
 from onnxyard.lifecycle.deployment import DeploymentPlan
 from onnxyard.lifecycle.finding import Finding
 from onnxyard.lifecycle.gate import Gate
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.signature import Signature
 
 
@@ -83,14 +84,16 @@ class OptimizedModel:
     Attributes:
         target: The target's name.
         recipe: The chosen recipe.
+        setup: How it is run.
         precision: As `fp32` or `int8`.
-        model: `model.onnx` (workspace folder `model-TARGET`).
+        model: Its files (workspace folder `model-TARGET`).
         opset: Default-domain opset, read back.
         ir_version: Read back.
     """
 
     target: str
     recipe: str
+    setup: Setup
     precision: str
     model: Artifact
     opset: int
@@ -99,10 +102,17 @@ class OptimizedModel:
 
 @dataclass(frozen=True, slots=True)
 class OptimizeResult:
-    """All candidates as measured, and one chosen model per target."""
+    """All candidates as measured, and one chosen model per target.
+
+    Attributes:
+        candidates: In the order they were tried; the baseline of each target first.
+        models: One per target.
+        report: `report.html`, `candidates.svg` and `candidates.csv` (workspace folder `report`).
+    """
 
     candidates: tuple[Candidate, ...]
     models: tuple[OptimizedModel, ...]
+    report: Artifact
 
 
 @dataclass(frozen=True, slots=True)

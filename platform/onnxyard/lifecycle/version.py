@@ -10,6 +10,7 @@ from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.candidate import Candidate
 from onnxyard.lifecycle.gate import Gate
 from onnxyard.lifecycle.lineage import Lineage
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.signature import Signature
 
 
@@ -45,16 +46,12 @@ class Execution:
     Attributes:
         recipe: The chosen recipe, as `int8-qdq`.
         precision: As `fp32` or `int8`.
-        runtime: As `onnxruntime`.
-        provider: The execution provider or device that must run it.
-        threads: Intra-op threads of one call; 0 lets the runtime choose.
+        setup: The runtime and how it is set up.
     """
 
     recipe: str
     precision: str
-    runtime: str
-    provider: str
-    threads: int
+    setup: Setup
 
 
 @dataclass(frozen=True, slots=True)

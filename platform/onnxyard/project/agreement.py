@@ -117,10 +117,20 @@ def _targets(document: Mapping[str, Any]) -> Iterator[Problem]:
     for name, target in targets.items():
         if not isinstance(target, dict):
             continue
-        runtime, provider = target.get("runtime", "onnxruntime"), target.get("provider")
-        known = PROVIDERS.get(runtime, ()) if isinstance(runtime, str) else ()
-        if isinstance(provider, str) and known and provider not in known:
-            yield ("targets", name, "provider"), f"{runtime} has no provider {provider!r}{_hint(provider, known)}"
+        given, provider = target.get("runtime", "onnxruntime"), target.get("provider")
+        runtimes = [each for each in (given if isinstance(given, list) else [given]) if isinstance(each, str)]
+        for each in runtimes:
+            runtime, _, own = each.partition(":")
+            known = PROVIDERS.get(runtime, ())
+            if not known:
+                yield ("targets", name, "runtime"), f"there is no runtime {runtime!r}{_hint(runtime, PROVIDERS)}"
+            elif own and own not in known:
+                yield ("targets", name, "runtime"), f"{runtime} has no provider {own!r}{_hint(own, known)}"
+            elif isinstance(provider, str) and (own or len(runtimes) > 1):
+                yield ("targets", name, "provider"), f"say which runtime it is of, as \"{runtime}:{provider}\""
+                break
+            elif isinstance(provider, str) and provider not in known:
+                yield ("targets", name, "provider"), f"{runtime} has no provider {provider!r}{_hint(provider, known)}"
     wanted = _text(document, "deploy", "target")
     if wanted is not None and wanted not in targets:
         yield ("deploy", "target"), f"there is no [targets.{wanted}]{_hint(wanted, targets)}"

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from onnxyard.processing.steps import Steps
 
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 """Names of models, endpoints and targets: they appear in URLs, labels and folder names."""
 PROVIDERS = {
@@ -25,6 +26,8 @@ PROVIDERS = {
         "ROCMExecutionProvider",
     ),
     "openvino": ("CPU", "GPU", "NPU", "AUTO"),
+    "iree": ("llvm-cpu",),
+    "nnef": ("interpreter",),
 }
 """By runtime: its providers (OpenVINO calls them devices), the default first."""
 
@@ -53,8 +56,16 @@ Axes = Annotated[
     dict[str, Annotated[tuple[Axis, ...], Field(strict=False, min_length=1, description="a list of axes")]],
     Field(description="a table of lists of axes by input"),
 ]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
+Runtimes = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z]+(:[A-Za-z-]+)?$", description="a RUNTIME or RUNTIME:PROVIDER")], ...],
+    Field(strict=False, min_length=1, description="a runtime, or a list of them"),
+]
+BatchSizes = Annotated[
+    dict[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, strict=False, allow_inf_nan=False)]],
+    Field(min_length=1, description="a list of whole numbers, or a table of weights by batch size"),
+]
 Framework = Literal["torch", "sklearn", "xgboost", "lightgbm", "keras", "jax"]
-Recipe = Literal["fp32", "int8-qdq", "int8-dynamic"]
 
 
 class Section(BaseModel):
@@ -140,51 +151,90 @@ class ExportSection(Section):
 
 
 class OptimizeSection(Section):
-    """[optimize]: which candidates are made and how one is chosen.
+    """[optimize]: what the search is for, and how long it may take.
 
     Attributes:
-        metric: The metric of the choice, on the validation split; the first of [gates.quality] by default.
+        minimize: What is made small among the candidates that keep the quality: `p50` or `p99` of a call, `throughput`
+            (milliseconds per row at the largest batch size), `size` or `memory`.
+        metric: The metric that must hold, on the validation split; the first of [gates.quality] by default.
         max_drop: The largest drop below fp32 that a candidate may have.
-        recipes: The candidates; fp32 is what the others are compared with.
-        repeats: Timed calls per candidate.
+        confidence: One-sided confidence that the drop is no larger.
+        recipes: Recipes that are tried; all that fit the target by default.
+        budget_s: Seconds that the search may take for each target.
+        repeats: Timed calls of each finalist per batch size.
     """
 
+    minimize: Annotated[
+        Literal["p50", "p99", "throughput", "size", "memory"],
+        Field(description="one of p50, p99, throughput, size, memory"),
+    ] = "p50"
     metric: Text = ""
     max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of at least 0")] = 0.01
-    recipes: Annotated[
-        tuple[Annotated[Recipe, Field(description="one of fp32, int8-qdq, int8-dynamic")], ...],
-        Field(strict=False, min_length=1, description="a list of recipes"),
-    ] = ("fp32", "int8-qdq", "int8-dynamic")
+    confidence: Annotated[float, Field(ge=0.5, lt=1, description="a number from 0.5 to below 1")] = 0.95
+    recipes: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, description="a list of recipes")] | None = (
+        None
+    )
+    budget_s: Annotated[float, Field(gt=0, le=604_800, description="a number of seconds above 0")] = 120.0
     repeats: Annotated[int, Field(ge=10, le=100_000, description="a whole number between 10 and 100000")] = 200
 
 
 class TargetSection(Section):
-    """[targets.NAME]: a place where the model runs.
+    """[targets.NAME]: a place where the model runs, and what it allows.
 
     Attributes:
-        runtime: What runs it.
-        provider: Its execution provider or device; the runtime's own CPU one by default.
-        threads: Threads of one call; 0 lets the runtime choose.
-        batch_size: Rows per call when latency is measured.
+        runtime: What runs it, as `openvino` or `onnxruntime:OpenVINOExecutionProvider`; of several, the search finds
+            the best.
+        provider: The execution provider or device, where a single runtime is named without one; its CPU one by default.
+        threads: Threads of one call; 0 lets the search find the best number that the machine allows.
+        batch_sizes: Rows per call that matter: a list, or a table of weights by batch size.
+        precision: Precisions that are allowed; all by default.
+        portable: Whether only operators of the ONNX standard are allowed.
+        latency_ms: The largest 99th percentile of a call, at the first batch size.
+        memory_mb: The largest peak memory of the loaded model, in units of 2**20 bytes.
+        disk_mb: The largest size of the model's files, in units of 2**20 bytes.
         onnxruntime: The oldest ONNX Runtime release there, as `1.17`: opset and IR version are chosen to fit it.
     """
 
-    runtime: Annotated[Literal["onnxruntime", "openvino"], Field(description="one of onnxruntime, openvino")] = (
-        "onnxruntime"
-    )
+    runtime: Runtimes = ("onnxruntime",)
     provider: Text = ""
     threads: Annotated[int, Field(ge=0, le=1024, description="a whole number between 0 and 1024")] = 1
-    batch_size: Count = 1
+    batch_sizes: BatchSizes = {1: 1.0}
+    precision: Annotated[
+        tuple[Annotated[Precision, Field(description=f"one of {', '.join(PRECISIONS)}")], ...],
+        Field(strict=False, min_length=1, description="a list of precisions"),
+    ] = PRECISIONS
+    portable: Annotated[bool, Field(description="true or false")] = False
+    latency_ms: Positive | None = None
+    memory_mb: Positive | None = None
+    disk_mb: Positive | None = None
     onnxruntime: Annotated[str, Field(pattern=r"^1\.\d+$", description='a release as "1.17"')] | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _default_provider(cls, given: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever stood in the file
-        if isinstance(given, dict) and "provider" not in given:
-            runtime = given.get("runtime", "onnxruntime")
-            if isinstance(runtime, str) and runtime in PROVIDERS:
-                return {**given, "provider": PROVIDERS[runtime][0]}
-        return given
+    def _short_forms(cls, given: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever stood in the file
+        """One runtime need not be a list, nor batch sizes of equal weight a table."""
+        if not isinstance(given, dict):
+            return given
+        full = dict(given)
+        if isinstance(full.get("runtime"), str):
+            full["runtime"] = [full["runtime"]]
+        sizes = full.get("batch_sizes")
+        if isinstance(sizes, list) and all(isinstance(size, int) for size in sizes):
+            full["batch_sizes"] = dict.fromkeys(sizes, 1.0)
+        elif isinstance(sizes, dict):  # TOML's keys are texts
+            full["batch_sizes"] = {int(k) if str(k).isdecimal() else k: v for k, v in sizes.items()}
+        return full
+
+    @property
+    def batch_size(self) -> int:
+        """The first batch size: what `latency_ms` and the latency gate look at."""
+        return next(iter(self.batch_sizes))
+
+    @property
+    def ways(self) -> tuple[tuple[str, str], ...]:
+        """Each runtime with the provider that it is to use."""
+        split = (each.partition(":")[::2] for each in self.runtime)
+        return tuple((name, provider or self.provider or PROVIDERS[name][0]) for name, provider in split)
 
 
 class GatesSection(Section):

@@ -1,30 +1,31 @@
-"""What a recipe is."""
+"""What a recipe is: a row of passes with a name, and where its result may run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    import numpy as np
-
-    Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
+    from onnxyard.stages.optimize.passes.transformation import Pass
 
 
-class Recipe(Protocol):
-    """Makes a candidate."""
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A way to make a candidate's model from the exported one.
 
-    def __call__(self, source: Path, folder: Path, calibration: Calibration) -> Path:
-        """Write the candidate below `folder` (empty) and return its file.
+    Attributes:
+        name: As in `[optimize] recipes`.
+        title: What it does, in a few words.
+        passes: In order; each gets what the one before made. None: the exported model as it is.
+        precision: What the weights or the arithmetic become: `fp32`, `fp16`, `bf16`, `int8` or `int4`. A target that
+            does not allow it is not offered this recipe.
+        runtimes: Runtimes that may read the result, as `onnxruntime`; by name or as `RUNTIME:PROVIDER`.
+        simplicity: 0 for the baseline; between candidates that measure alike, the smaller number is taken.
+    """
 
-        Args:
-            source: The exported model.
-            folder: Where to write `model.onnx`.
-            calibration: Gives the calibration split's model inputs in batches, from the beginning at each call.
-
-        Raises:
-            UnsupportedModelError: the recipe has nothing to offer for this model.
-        """
-        ...
+    name: str
+    title: str
+    passes: tuple[Pass, ...]
+    precision: str
+    runtimes: tuple[str, ...]
+    simplicity: int
