@@ -63,16 +63,19 @@ class Worker:
     Args:
         python: The toolchain's interpreter.
         program: The Python file whose COMMANDS answer.
-        name: The toolchain's, for messages and the log.
+        name: The toolchain's, for the names of the log and the scratch folder.
         home: Its log and its scratch folder lie under it.
         environ: Its environment variables.
+        title: What messages call it; the toolchain of that name by default.
     """
 
-    def __init__(self, python: Path, program: Path, *, name: str, home: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, python: Path, program: Path, *, name: str, home: Path, environ: Mapping[str, str], title: str = ""
+    ) -> None:
         (home / "workspaces").mkdir(parents=True, exist_ok=True)
         self.scratch = Path(mkdtemp(prefix=f"{name}-", dir=home / "workspaces"))
         log = home / "logs" / f"toolchain-{name}-{os.getpid()}-{next(_NUMBERS)}.log"
-        self._name = name
+        self._title = title or f"{name} toolchain"
         self._buffer = b""
         self._lock = threading.Lock()
         try:
@@ -130,7 +133,7 @@ class Worker:
 
     def _send(self, asked: Ask) -> None:
         if self._ending.done:
-            raise asked.blame(f"The {self._name} toolchain has ended already.")
+            raise asked.blame(f"The {self._title} has ended already.")
         line = json.dumps({"do": asked.do, "with": asked.given}).encode() + b"\n"
         with suppress(BrokenPipeError):  # it is gone; reading says how
             self._requests.write(line)
@@ -182,7 +185,7 @@ class Worker:
         last = self._words.last_lines()
         said = f" It said last:\n{last}" if last else ""
         return asked.blame(
-            f"The {self._name} toolchain failed to {asked.do}: {what}.{said}",
+            f"The {self._title} failed to {asked.do}: {what}.{said}",
             where=str(self._words.file),
             remedy="The log there has everything that it said.",
         )

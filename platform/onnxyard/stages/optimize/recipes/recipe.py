@@ -21,6 +21,7 @@ class Recipe:
             does not allow it is not offered this recipe.
         runtimes: Runtimes that may read the result, as `onnxruntime`; by name or as `RUNTIME:PROVIDER`.
         simplicity: 0 for the baseline; between candidates that measure alike, the smaller number is taken.
+        asked: Whether it is tried only where `[optimize] recipes` names it: it needs tools of its own, or long.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Recipe:
     precision: str
     runtimes: tuple[str, ...]
     simplicity: int
+    asked: bool = False

@@ -1,0 +1,211 @@
+"""What can be tried on a target: every recipe, run in every way, with every setting that may matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onnxyard.errors import InvalidRequestError
+from onnxyard.lifecycle.setup import Setup
+from onnxyard.runtimes.machine import usable_cores
+from onnxyard.runtimes.runtime import is_emulated, runtime_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import optuna
+
+    from onnxyard.project.file import OptimizeSection, TargetSection
+    from onnxyard.stages.optimize.recipes.recipe import Recipe
+
+PRECISION_OF = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+"""What the runtimes' option `precision` means, in a project file's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One candidate to be: a recipe and a setup.
+
+    Attributes:
+        recipe: The recipe.
+        setup: The setup.
+        way: Which of the target's runtimes, in the file's order.
+        precision: What it computes in at the least: the recipe's, or the setup's where that is lower.
+    """
+
+    recipe: Recipe
+    setup: Setup
+    way: int
+    precision: str
+
+    @property
+    def complexity(self) -> tuple[int, int, int, int]:
+        """What a tie is decided by: the smaller one is simpler to explain, to reproduce and to keep."""
+        return (self.recipe.simplicity, self.way, len(self.setup.options), self.setup.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One runtime of a target, with all it can be set to.
+
+    Attributes:
+        label: As `onnxruntime:CPUExecutionProvider`.
+        runtime: The runtime's name.
+        provider: Its provider.
+        recipes: Those whose result it reads.
+        threads: Numbers of threads to try.
+        options: By option, the values to try, the default first.
+        emulated: Whether it imitates another machine's arithmetic: its latency says nothing.
+    """
+
+    label: str
+    runtime: str
+    provider: str
+    recipes: tuple[Recipe, ...]
+    threads: tuple[int, ...]
+    options: Mapping[str, tuple[str, ...]]
+    emulated: bool
+
+
+class Space:
+    """All points of one target."""
+
+    def __init__(self, ways: tuple[Way, ...], baseline: Recipe) -> None:
+        self.ways = ways
+        self.baseline = self.point(0, baseline, {})
+
+    def point(self, at: int, recipe: Recipe, chosen: Mapping[str, str], threads: int | None = None) -> Point:
+        """The point of a way and a recipe; what is not chosen stays at its default."""
+        way = self.ways[at]
+        options = {name: value for name, value in sorted(chosen.items()) if value != way.options[name][0]}
+        precision = PRECISION_OF.get({**_defaults(way), **chosen}.get("precision", ""), "fp32")
+        return Point(
+            recipe,
+            Setup(way.runtime, way.provider, way.threads[0] if threads is None else threads, options),
+            at,
+            recipe.precision if precision == "fp32" else precision,
+        )
+
+    def name(self, point: Point) -> str:
+        """The candidate's name: its recipe, and whatever of its setup is not the target's first choice."""
+        first, setup = self.baseline.setup, point.setup
+        told = []
+        if (setup.runtime, setup.provider) != (first.runtime, first.provider):
+            told.append(setup.runtime if setup.provider.startswith("CPU") else f"{setup.runtime} {setup.provider}")
+        if setup.threads != first.threads:
+            told.append(f"threads={setup.threads}")
+        told += [f"{name}={value}" for name, value in sorted(setup.options.items())]
+        return f"{point.recipe.name} · {' '.join(told)}" if told else point.recipe.name
+
+    def first_points(self) -> Iterator[Point]:
+        """Every recipe in every way, with the default settings, the simplest first; the baseline is the first of all."""
+        points = [self.point(at, recipe, {}) for at, way in enumerate(self.ways) for recipe in way.recipes]
+        # A runtime whose default precision is not the only allowed one is met in each of them.
+        for at, way in enumerate(self.ways):
+            lower = way.options.get("precision", ())[1:]
+            points += [self.point(at, recipe, {"precision": value}) for recipe in way.recipes[:1] for value in lower]
+        yield from sorted(points, key=lambda point: (point != self.baseline, point.complexity))
+
+    def all_points(self) -> Iterator[Point]:
+        """Every point there is, way by way."""
+        for at, way in enumerate(self.ways):
+            for recipe in way.recipes:
+                for threads in way.threads:
+                    yield from (self.point(at, recipe, chosen, threads) for chosen in _products(way.options))
+
+    def suggested(self, trial: optuna.trial.BaseTrial) -> Point:
+        """The point that a sampler proposes."""
+        at = trial.suggest_categorical("way", list(range(len(self.ways))))
+        way = self.ways[at]
+        name = trial.suggest_categorical(f"recipe of {way.label}", [recipe.name for recipe in way.recipes])
+        threads = trial.suggest_categorical(f"threads of {way.label}", list(way.threads))
+        chosen = {
+            option: trial.suggest_categorical(f"{option} of {way.label}", list(values))
+            for option, values in way.options.items()
+        }
+        return self.point(at, next(recipe for recipe in way.recipes if recipe.name == name), chosen, threads)
+
+    def parameters(self, point: Point) -> dict[str, int | str]:
+        """What a sampler would have to propose for a point."""
+        way = self.ways[point.way]
+        return {
+            "way": point.way,
+            f"recipe of {way.label}": point.recipe.name,
+            f"threads of {way.label}": point.setup.threads,
+            **{f"{name} of {way.label}": point.setup.options.get(name, values[0]) for name, values in way.options.items()},
+        }
+
+
+def space_of(section: TargetSection, goals: OptimizeSection, catalogue: Mapping[str, Recipe], *, baseline: str) -> Space:
+    """All that may be tried on a target.
+
+    Args:
+        section: The target.
+        goals: `recipes` names what is tried; without it, all that fit and bring their own tools.
+        catalogue: Recipes by name.
+        baseline: The recipe that the others are compared with.
+
+    Raises:
+        InvalidRequestError: no recipe that is named has a runtime on this target.
+        MissingExtraError: a runtime of the target is not installed.
+    """
+    named = goals.recipes
+    wanted = [catalogue[name] for name in named] if named else [each for each in catalogue.values() if not each.asked]
+    ways = []
+    for at, (runtime, provider) in enumerate(section.ways):
+        fitting = [each for each in wanted if _fits(each, runtime, provider) and each.precision in section.precision]
+        if at == 0 and catalogue[baseline] not in fitting:
+            fitting.insert(0, catalogue[baseline])
+        if fitting:
+            ways.append(_way(runtime, provider, tuple(sorted(fitting, key=lambda each: each.simplicity)), section))
+    lost = [name for name in named or () if not any(name in {each.name for each in way.recipes} for way in ways)]
+    if lost:
+        raise InvalidRequestError(
+            f"The recipe {lost[0]!r} gives nothing that this target takes: its precision is {catalogue[lost[0]].precision}, "
+            f"and it is for {', '.join(catalogue[lost[0]].runtimes)}.",
+            where="[optimize] recipes",
+            remedy="Allow its precision, add such a runtime to the target, or leave the recipe out.",
+        )
+    return Space(tuple(ways), catalogue[baseline])
+
+
+def _fits(recipe: Recipe, runtime: str, provider: str) -> bool:
+    return runtime in recipe.runtimes or f"{runtime}:{provider}" in recipe.runtimes
+
+
+def _way(runtime: str, provider: str, recipes: tuple[Recipe, ...], section: TargetSection) -> Way:
+    options = dict(runtime_named(runtime).options)
+    if "precision" in options:
+        allowed = [each for each in options["precision"] if PRECISION_OF[each] in section.precision]
+        options["precision"] = tuple(dict.fromkeys((options["precision"][0], *allowed)))
+    return Way(
+        f"{runtime}:{provider}",
+        runtime,
+        provider,
+        recipes,
+        (section.threads,) if section.threads else _thread_counts(usable_cores()),
+        options,
+        is_emulated(runtime, provider),
+    )
+
+
+def _thread_counts(cores: int) -> tuple[int, ...]:
+    """All cores first, then halves down to one."""
+    counts = [cores]
+    while counts[-1] > 1:
+        counts.append(counts[-1] // 2)
+    return tuple(counts)
+
+
+def _defaults(way: Way) -> dict[str, str]:
+    return {name: values[0] for name, values in way.options.items()}
+
+
+def _products(options: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
+    if not options:
+        yield {}
+        return
+    (name, values), *rest = options.items()
+    for value in values:
+        for other in _products(dict(rest)):
+            yield {name: value, **other}
