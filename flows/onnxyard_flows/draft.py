@@ -11,7 +11,7 @@ from onnxyard.lifecycle.version import ArtifactRole, Execution, VersionArtifact,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onnxyard.lifecycle.handover import DevelopResult, ExportResult, OptimizedModel, OptimizeResult, ValidateResult
+    from onnxyard.lifecycle.handover import DevelopResult, ExportResult, OptimizeResult, ValidateResult
     from onnxyard.project.project import Project
 
 
@@ -35,7 +35,9 @@ def draft_version(
         validated: What validate gave.
     """
     artifacts = [
-        VersionArtifact(ArtifactRole.MODEL, m.target, m.model, m.opset, m.ir_version, _execution(project, m))
+        VersionArtifact(
+            ArtifactRole.MODEL, m.target, m.model, m.opset, m.ir_version, Execution(m.recipe, m.precision, m.setup)
+        )
         for m in optimized.models
     ]
     artifacts += [
@@ -64,8 +66,3 @@ def draft_version(
         candidates=optimized.candidates,
         gates=validated.gates,
     )
-
-
-def _execution(project: Project, model: OptimizedModel) -> Execution:
-    target = project.file.targets[model.target]
-    return Execution(model.recipe, model.precision, target.runtime, target.provider, target.threads)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from onnxyard.lifecycle.artifact import Artifact, ArtifactFile
-from onnxyard.lifecycle.candidate import Candidate
 from onnxyard.lifecycle.deployment import Deployment, ReplicaReport
 from onnxyard.lifecycle.drift import ColumnDrift
 from onnxyard.lifecycle.gate import Gate
 from onnxyard.lifecycle.lineage import Lineage
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.signature import Signature
 from onnxyard.lifecycle.version import Execution, ModelVersion, VersionArtifact, VersionDraft
 from onnxyard.lifecycle.window import Window
 from onnxyard.ports.unit_of_work import AuditEntry, LifecycleRun, OutboxMessage
+from onnxyard.registry.candidates import candidate_of, candidate_row, files_document, files_of, known
 from onnxyard.registry.tables import (
     AuditRow,
-    CandidateRow,
     DeploymentRow,
     GateRow,
     OutboxRow,
@@ -53,7 +52,7 @@ def version_row(draft: VersionDraft, *, model_id: int, number: int, at: datetime
         mlflow_model_version=draft.mlflow_model_version,
         created_at=at,
         artifacts=[_artifact_row(i, artifact) for i, artifact in enumerate(draft.artifacts)],
-        candidates=[_candidate_row(i, candidate) for i, candidate in enumerate(draft.candidates)],
+        candidates=[candidate_row(i, candidate) for i, candidate in enumerate(draft.candidates)],
         gates=[_gate_row(i, gate) for i, gate in enumerate(draft.gates)],
     )
 
@@ -77,10 +76,7 @@ def version_of(row: VersionRow) -> ModelVersion:
                 stage_keys=tuple((stage, key) for stage, key in row.stage_keys),
             ),
             artifacts=tuple(_artifact_of(artifact) for artifact in row.artifacts),
-            candidates=tuple(
-                Candidate(c.recipe, c.target, c.quality, c.p50_ms, c.p99_ms, c.size_bytes, c.chosen, c.note)
-                for c in row.candidates
-            ),
+            candidates=tuple(candidate_of(candidate) for candidate in row.candidates),
             gates=tuple(
                 Gate(g.name, g.observed, g.threshold, g.outcome, g.unit, g.bound, g.rows, g.detail) for g in row.gates
             ),
@@ -142,7 +138,7 @@ def window_row(window: Window, *, endpoint_id: int, version_id: int) -> WindowRo
         ended_at=window.ended_at,
         rows=window.rows,
         verdict=window.verdict,
-        report=None if window.report is None else _files_document(window.report),
+        report=None if window.report is None else files_document(window.report),
         detail=window.detail,
         created_at=window.created_at,
         columns=[
@@ -173,7 +169,7 @@ def window_of(row: WindowRow, *, endpoint: str, model: str, version: int) -> Win
         rows=row.rows,
         verdict=row.verdict,
         columns=tuple(ColumnDrift(c.name, c.test, c.p_value, c.q_value, c.effect, c.drifted) for c in row.columns),
-        report=None if row.report is None else Artifact(tuple(ArtifactFile(**file) for file in row.report)),
+        report=None if row.report is None else files_of(row.report),
         detail=row.detail,
         created_at=row.created_at,
     )
@@ -207,9 +203,10 @@ def _artifact_row(position: int, artifact: VersionArtifact) -> VersionArtifactRo
         ir_version=artifact.ir_version,
         recipe=None if execution is None else execution.recipe,
         precision=None if execution is None else execution.precision,
-        runtime=None if execution is None else execution.runtime,
-        provider=None if execution is None else execution.provider,
-        threads=None if execution is None else execution.threads,
+        runtime=None if execution is None else execution.setup.runtime,
+        provider=None if execution is None else execution.setup.provider,
+        threads=None if execution is None else execution.setup.threads,
+        options=None if execution is None else dict(execution.setup.options),
         files=[
             VersionArtifactFileRow(path=file.path, sha256=file.sha256, size_bytes=file.size_bytes)
             for file in artifact.artifact.files
@@ -231,21 +228,7 @@ def _execution_of(row: VersionArtifactRow) -> Execution | None:
         or row.threads is None
     ):
         return None
-    return Execution(row.recipe, row.precision, row.runtime, row.provider, row.threads)
-
-
-def _candidate_row(position: int, candidate: Candidate) -> CandidateRow:
-    return CandidateRow(
-        position=position,
-        recipe=candidate.recipe,
-        target=candidate.target,
-        quality=_known(candidate.quality),
-        p50_ms=_known(candidate.p50_ms),
-        p99_ms=_known(candidate.p99_ms),
-        size_bytes=candidate.size_bytes,
-        chosen=candidate.chosen,
-        note=candidate.note,
-    )
+    return Execution(row.recipe, row.precision, Setup(row.runtime, row.provider, row.threads, row.options or {}))
 
 
 def _gate_row(position: int, gate: Gate) -> GateRow:
@@ -256,16 +239,7 @@ def _gate_row(position: int, gate: Gate) -> GateRow:
         threshold=gate.threshold,
         outcome=gate.outcome,
         unit=gate.unit,
-        bound=_known(gate.bound),
+        bound=known(gate.bound),
         rows=gate.rows,
         detail=gate.detail,
     )
-
-
-def _known(value: float | None) -> float | None:
-    """Where a value may be absent, NaN is: one database would keep it and the other not."""
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def _files_document(artifact: Artifact) -> list[dict[str, object]]:
-    return [{"path": f.path, "sha256": f.sha256, "size_bytes": f.size_bytes} for f in artifact.files]

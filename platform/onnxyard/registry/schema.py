@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-EXPECTED_REVISION = "0001"
+EXPECTED_REVISION = "0002"
 """The newest revision of `onnxyard_migrations` (a test holds the two equal)."""
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from onnxyard.lifecycle.candidate import Outcome
 from onnxyard.lifecycle.deployment import DeploymentKind, ReplicaState, Role
 from onnxyard.lifecycle.drift import DriftVerdict
 from onnxyard.lifecycle.gate import GateOutcome
@@ -54,6 +55,7 @@ class Base(DeclarativeBase):
         DeploymentKind: words(DeploymentKind),
         DriftVerdict: words(DriftVerdict),
         GateOutcome: words(GateOutcome),
+        Outcome: words(Outcome),
         ReplicaState: words(ReplicaState),
         Role: words(Role),
         RunState: words(RunState),
@@ -124,6 +126,7 @@ class VersionArtifactRow(Base):
     runtime: Mapped[str | None] = mapped_column(Name)
     provider: Mapped[str | None] = mapped_column(Name)
     threads: Mapped[int | None]
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     files: Mapped[list[VersionArtifactFileRow]] = relationship(lazy="selectin", order_by="VersionArtifactFileRow.path")
 
@@ -140,22 +143,47 @@ class VersionArtifactFileRow(Base):
 
 
 class CandidateRow(Base):
-    """One candidate that optimize measured for a version."""
+    """One candidate of a version's search, measured or not; never updated.
+
+    Its files' bytes lie in the artifact store under `digest`. The columns `p50_ms`, `p99_ms` and `size_bytes` repeat
+    what `latencies` and `files` say, for queries.
+    """
 
     __tablename__ = "candidates"
-    __table_args__ = (UniqueConstraint("version_id", "target", "recipe"),)
+    __table_args__ = (UniqueConstraint("version_id", "target", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey(VersionRow.id))
     position: Mapped[int]
+    name: Mapped[str] = mapped_column(String(500))
     recipe: Mapped[str] = mapped_column(Name)
     target: Mapped[str] = mapped_column(Name)
+    runtime: Mapped[str] = mapped_column(Name)
+    provider: Mapped[str] = mapped_column(Name)
+    threads: Mapped[int]
+    options: Mapped[dict[str, Any]]
+    outcome: Mapped[Outcome]
+    note: Mapped[str]
+    precision: Mapped[str] = mapped_column(Name)
+    portable: Mapped[bool]
+    digest: Mapped[str | None] = mapped_column(Digest)
+    files: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     quality: Mapped[float | None]
+    drop_high: Mapped[float | None]
     p50_ms: Mapped[float | None]
     p99_ms: Mapped[float | None]
-    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    latencies: Mapped[list[Any]]
+    ratio: Mapped[float | None]
+    ratio_low: Mapped[float | None]
+    ratio_high: Mapped[float | None]
+    cost: Mapped[float | None]
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    load_ms: Mapped[float | None]
+    placement: Mapped[dict[str, Any]]
+    facts: Mapped[dict[str, Any]]
+    pareto: Mapped[bool]
     chosen: Mapped[bool]
-    note: Mapped[str]
 
 
 class GateRow(Base):

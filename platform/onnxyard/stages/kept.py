@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Result: TypeAlias = DevelopResult | ExportResult | OptimizeResult | ValidateResult
 R = TypeVar("R", DevelopResult, ExportResult, OptimizeResult, ValidateResult)
 
+FOLDER_DIGITS = 16
+"""Of a candidate's digest, in the name of its workspace folder."""
+
 
 class KeptResults:
     """Results of stages by their keys, one file each; what they name lies in the artifact store.
@@ -72,9 +75,21 @@ def artifacts(result: Result) -> dict[str, Artifact]:
         case ExportResult():
             return {"model": result.model, "sidecar": result.sidecar}
         case OptimizeResult():
-            return {f"model-{model.target}": model.model for model in result.models}
+            return _searched(result)
         case ValidateResult():
             return {"reference": result.reference}
+
+
+def _searched(result: OptimizeResult) -> dict[str, Artifact]:
+    """The chosen models, every other candidate's files, and the report; each digest once."""
+    named = [(f"model-{model.target}", model.model) for model in result.models]
+    made = (candidate.artifact for candidate in result.candidates)
+    named += [(f"candidate-{artifact.digest[:FOLDER_DIGITS]}", artifact) for artifact in made if artifact is not None]
+    named.append(("report", result.report))
+    found: dict[str, tuple[str, Artifact]] = {}
+    for folder, artifact in named:
+        found.setdefault(artifact.digest, (folder, artifact))
+    return dict(found.values())
 
 
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:

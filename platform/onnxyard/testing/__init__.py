@@ -9,7 +9,16 @@ from onnxyard.testing.artifacts import InMemoryArtifactStore
 from onnxyard.testing.predictions import InMemoryPredictionLog
 from onnxyard.testing.recorder import InMemoryRecorder
 from onnxyard.testing.registry import InMemoryRegistry
-from onnxyard.testing.samples import sample_artifact, sample_draft, sample_report, sample_window
+from onnxyard.testing.samples import (
+    sample_artifact,
+    sample_candidate,
+    sample_candidates,
+    sample_draft,
+    sample_latency,
+    sample_report,
+    sample_result,
+    sample_window,
+)
 
 __all__ = [
     "InMemoryArtifactStore",
@@ -17,7 +26,11 @@ __all__ = [
     "InMemoryRecorder",
     "InMemoryRegistry",
     "sample_artifact",
+    "sample_candidate",
+    "sample_candidates",
     "sample_draft",
+    "sample_latency",
     "sample_report",
+    "sample_result",
     "sample_window",
 ]

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from onnxyard.errors import ConflictError, InvalidRequestError, NotFoundError
+from onnxyard.lifecycle.candidate import Outcome, Ratio
 from onnxyard.lifecycle.deployment import Deployment, DeploymentKind, Role
 from onnxyard.lifecycle.drift import ColumnDrift
 from onnxyard.lifecycle.gate import Gate, GateOutcome
 from onnxyard.lifecycle.version import VersionStatus
 from onnxyard.ports.unit_of_work import LifecycleRun, RunState
-from onnxyard.testing import sample_artifact, sample_draft, sample_report, sample_window
+from onnxyard.testing import (
+    sample_artifact,
+    sample_candidate,
+    sample_draft,
+    sample_latency,
+    sample_report,
+    sample_window,
+)
 
 if TYPE_CHECKING:
     from onnxyard.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -120,6 +128,31 @@ def test_a_gate_that_measured_nan_or_infinity_stays_on_record(registry: UnitOfWo
         read = work.versions.get("digits", 1).draft.gates
     assert math.isnan(read[0].observed)
     assert read[1] == gates[1]
+
+
+def test_a_candidates_numbers_may_be_unknown_or_without_end(registry: UnitOfWorkFactory) -> None:
+    ratio = Ratio(0.5, math.nan, math.inf)
+    latency = sample_latency(0.1, baseline_ms=0.2, low_ms=math.nan, high_ms=math.inf, ratio=ratio)
+    candidate = sample_candidate(latencies=(latency,), ratio=ratio, quality=None, drop_high=math.inf)
+    with registry() as work:
+        work.versions.add(sample_draft(candidates=(candidate,)), at=NOON)
+        work.commit()
+    with registry() as work:
+        [read] = work.versions.get("digits", 1).draft.candidates
+    for found in (read.ratio, read.latencies[0].ratio):
+        assert found is not None
+        assert (found.value, math.isnan(found.low), found.high) == (0.5, True, math.inf)
+    assert math.isnan(read.latencies[0].low_ms)
+    assert (read.latencies[0].high_ms, read.drop_high, read.quality) == (math.inf, math.inf, None)
+
+
+def test_what_a_crash_wrote_is_no_reason_to_lose_the_version(registry: UnitOfWorkFactory) -> None:
+    candidate = sample_candidate(outcome=Outcome.FAILED, note="crashed: \0 \udc80")
+    with registry() as work:
+        work.versions.add(sample_draft(candidates=(candidate,)), at=NOON)
+        work.commit()
+    with registry() as work:
+        assert work.versions.get("digits", 1).draft.candidates[0].note.startswith("crashed: ")
 
 
 def test_numbers_count_within_the_model_without_gaps(registry: UnitOfWorkFactory) -> None:

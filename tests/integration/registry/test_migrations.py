@@ -135,10 +135,11 @@ def test_a_failed_migration_leaves_the_schema_as_it_was(
 ) -> None:
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
-    for name in ("env.py", "script.py.mako", "versions/r0001_first_schema.py"):
-        (folder / name).write_text((onnxyard_migrations.FOLDER / name).read_text())
-    (folder / "versions" / "r0002_broken.py").write_text(
-        "from alembic import op\nrevision, down_revision = '0002', '0001'\n"
+    shipped = onnxyard_migrations.FOLDER
+    for file in (shipped / "env.py", shipped / "script.py.mako", *(shipped / "versions").glob("r*.py")):
+        (folder / file.relative_to(shipped)).write_text(file.read_text())
+    (folder / "versions" / "r9999_broken.py").write_text(
+        f"from alembic import op\nrevision, down_revision = '9999', '{EXPECTED_REVISION}'\n"
         "def upgrade():\n"
         "    for _ in range(2): op.execute('CREATE TABLE half (id INTEGER)')\n"
         "def downgrade():\n    pass\n"
@@ -147,7 +148,7 @@ def test_a_failed_migration_leaves_the_schema_as_it_was(
     monkeypatch.setattr(onnxyard_migrations, "FOLDER", folder)
     with pytest.raises(sqlalchemy.exc.DatabaseError, match="half"):
         onnxyard_migrations.upgrade(empty_url)
-    assert onnxyard_migrations.current(empty_url) == "0001"
+    assert onnxyard_migrations.current(empty_url) == EXPECTED_REVISION
     assert "half" not in tables(empty_url)
 
 
