@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +100,20 @@ class Bench:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs by name. Raises as `LoadedModel.run`, and UnsupportedModelError where the child crashed."""
         folder = self._worker.scratch / f"call-{next(self._numbers)}"
-        write_tensors(folder / "inputs", inputs)
-        self._ask("answer", inputs=str(folder / "inputs"), outputs=str(folder / "outputs"))
-        outputs = read_tensors(folder / "outputs")
-        for file in (*(folder / "inputs").iterdir(), *(folder / "outputs").iterdir()):
-            file.unlink()
-        return outputs
+        try:
+            write_tensors(folder, inputs)
+            return self.answer(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def answer(self, inputs: Path) -> dict[str, np.ndarray]:
+        """As `run`, of inputs that lie in a folder already (`onnxyard.tensors.files`)."""
+        outputs = self._worker.scratch / f"answer-{next(self._numbers)}"
+        try:
+            self._ask("answer", inputs=str(inputs), outputs=str(outputs))
+            return read_tensors(outputs)
+        finally:
+            shutil.rmtree(outputs, ignore_errors=True)
 
     def take(self, inputs: Mapping[str, np.ndarray], *, batch_size: int) -> None:
         """Hand over the inputs that `block` calls with."""

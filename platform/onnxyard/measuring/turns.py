@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxyard.errors import OnnxyardError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -69,7 +71,7 @@ def play(
         calls: At most so many a block.
 
     Raises:
-        UnsupportedModelError: a bench failed; the rounds before are in `turns`.
+        UnsupportedModelError: a bench failed (`facts["bench"]` says which); the rounds before are in `turns`.
     """
     turns = Turns() if turns is None else turns
     names = list(benches)
@@ -77,7 +79,11 @@ def play(
         played = {}
         for at in random.permutation(len(names)):
             name = names[int(at)]
-            played[name] = benches[name].block(batch_size=batch_size, calls=calls, seconds=block_s)
+            try:
+                played[name] = benches[name].block(batch_size=batch_size, calls=calls, seconds=block_s)
+            except OnnxyardError as error:
+                error.facts["bench"] = name  # the caller goes on without it
+                raise
         for name, block in played.items():
             turns.blocks.setdefault(name, {}).setdefault(batch_size, []).append(block)
     return turns

@@ -55,6 +55,7 @@ class Way:
         recipes: Those whose result it reads.
         threads: Numbers of threads to try.
         options: By option, the values to try, the default first.
+        numeric: The options that change answers.
         emulated: Whether it imitates another machine's arithmetic: its latency says nothing.
     """
 
@@ -64,6 +65,7 @@ class Way:
     recipes: tuple[Recipe, ...]
     threads: tuple[int, ...]
     options: Mapping[str, tuple[str, ...]]
+    numeric: frozenset[str]
     emulated: bool
 
 
@@ -96,6 +98,10 @@ class Space:
             told.append(f"threads={setup.threads}")
         told += [f"{name}={value}" for name, value in sorted(setup.options.items())]
         return f"{point.recipe.name} · {' '.join(told)}" if told else point.recipe.name
+
+    def numeric(self, point: Point) -> frozenset[str]:
+        """The options of the point's way that change answers."""
+        return self.ways[point.way].numeric
 
     def first_points(self) -> Iterator[Point]:
         """Every recipe in every way, with the default settings, the simplest first; the baseline is the first of all."""
@@ -185,6 +191,7 @@ def _way(runtime: str, provider: str, recipes: tuple[Recipe, ...], section: Targ
         recipes,
         (section.threads,) if section.threads else _thread_counts(usable_cores()),
         options,
+        runtime_named(runtime).numeric,
         is_emulated(runtime, provider),
     )
 
