@@ -24,7 +24,7 @@ from onnxyard.runtimes.runtime import toolchain_of
 from onnxyard.settings import Settings
 from onnxyard.tensors.files import read_tensors, write_tensors
 from onnxyard.toolchains.catalogue import known
-from onnxyard.toolchains.environment import Environment, surroundings
+from onnxyard.toolchains.environment import Environment
 from onnxyard.toolchains.worker import Ask, Worker
 
 if TYPE_CHECKING:

@@ -84,7 +84,8 @@ def block(given: dict[str, Any], _tell: Tell) -> dict[str, Any]:
     The first calls after a pause find cold caches and sleeping threads; a served model under load does not.
     """
     run, inputs = _SUBJECT.loaded.run, _SUBJECT.inputs[given["batch_size"]]
-    clock, taken, calls = time.perf_counter_ns, [], given["calls"]
+    clock, calls = time.perf_counter_ns, given["calls"]
+    taken: list[int] = []
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()

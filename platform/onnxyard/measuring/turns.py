@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from onnxyard.errors import OnnxyardError
+from onnxyard.measuring.bench import Block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onnxyard.measuring.bench import Bench, Block
+    import numpy as np
+
+    from onnxyard.measuring.bench import Bench
 
 BLOCK_S = 0.05
 """A block's length: far above the scheduler's time slice, far below the minutes in which a machine's load changes."""

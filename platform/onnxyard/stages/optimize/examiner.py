@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,18 +16,21 @@ from onnxyard.measuring.bench import Bench
 from onnxyard.measuring.exclusive import measuring_alone
 from onnxyard.measuring.intervals import percentile, ratio
 from onnxyard.measuring.turns import Turns, play, warm_up
+from onnxyard.stages.optimize.goals import Goals
+from onnxyard.stages.optimize.space import Space
 from onnxyard.stages.optimize.tried import BASELINE, Tried, timed
 
 if TYPE_CHECKING:
-    from onnxyard.stages.optimize.goals import Goals
+    from pathlib import Path
+
     from onnxyard.stages.optimize.makers import Made
     from onnxyard.stages.optimize.quality import Examination, Quality
-    from onnxyard.stages.optimize.space import Point, Space
+    from onnxyard.stages.optimize.space import Point
 
 FIRST_ROUNDS = 2
 ROUNDS = 6
 HOPELESS = 4.0
-"""So many times slower than the baseline, a candidate is not even scored: that would take longer than all the others."""
+"""So many times slower than the baseline, a candidate is not even scored: it would take longer than all the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Examiner:
         baseline = self.tried[0].candidate
         timing = self.subject.goals.minimize in {"p50", "p99", "throughput"}
         larger = (tried.candidate.size_bytes or 0) >= (baseline.size_bytes or 0)
-        slow = seen.low > 1.0 and (larger or timing and seen.low > self._best() * HOPELESS)
+        slow = seen.low > 1.0 and (larger or (timing and seen.low > self._best() * HOPELESS))
         if not slow and seen.low <= HOPELESS:
             return None
         note = f"{told}{', and no smaller' if larger else ''}"

@@ -176,9 +176,7 @@ def pareto(candidates: Iterable[Candidate]) -> set[str]:
     return {one.name for one in measured if not any(beaten(one, other) for other in measured)}
 
 
-def _alike(
-    one: Candidate, best: Candidate, goals: Goals, against: Callable[[str, str], Ratio | None]
-) -> bool:
+def _alike(one: Candidate, best: Candidate, goals: Goals, against: Callable[[str, str], Ratio | None]) -> bool:
     if goals.minimize == "size":
         return one.size_bytes == best.size_bytes
     if goals.minimize == "memory":

@@ -92,17 +92,19 @@ class Makers:
                     "make",
                     {"recipe": recipe, "source": str(self._source), "folder": str(folder)},
                     limit_s,
-                    _Broken,
+                    _BrokenError,
                 )
             )
-        except _Broken as error:  # the child is gone
+        except _BrokenError as error:  # the child is gone
             return Made(None, failure=error.detail, broke=True)
         except (UserCodeError, StorageFullError):
             self._idle.put(worker)
             raise
         except OnnxyardError as error:
             self._idle.put(worker)
-            return Made(None, failure=f"{error.detail} {error.remedy}".strip(), broke=isinstance(error, MissingExtraError))
+            return Made(
+                None, failure=f"{error.detail} {error.remedy}".strip(), broke=isinstance(error, MissingExtraError)
+            )
         self._idle.put(worker)
         return Made(
             Path(said["file"]), said["precision"], said["portable"], said["facts"], seconds=float(said["seconds"])
@@ -124,7 +126,7 @@ class Makers:
             return worker
 
 
-class _Broken(UnsupportedModelError):
+class _BrokenError(UnsupportedModelError):
     """A child that crashed, hung or ran out of time."""
 
     code = "maker-broke"

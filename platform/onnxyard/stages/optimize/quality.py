@@ -129,7 +129,7 @@ class Examination:
 
     @property
     def least_drop(self) -> float:
-        """The smallest bound that so many rows can give a candidate whose answers are all as right as the baseline's."""
+        """The smallest bound that so many rows can give a candidate that is as good as the baseline on each of them."""
         return failure_floor(self.rows, self._goals.confidence)
 
     def _same(self, outputs: dict[str, np.ndarray]) -> bool:

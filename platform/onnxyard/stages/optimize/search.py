@@ -1,8 +1,8 @@
 """The search on one target: a sampler proposes, candidates are made, examined, and the best meet in the finals.
 
 Points are proposed by Optuna's tree-structured Parzen estimator with several objectives and constraints (Bergstra et
-al., NeurIPS 2011; Ozaki et al., JAIR 73, 2022). Every recipe is met once with its runtime's defaults before settings are
-varied, so that no recipe is missed by chance. For a seed and equal measurements the order is always the same.
+al., NeurIPS 2011; Ozaki et al., JAIR 73, 2022). Every recipe is met once with its runtime's defaults before settings
+are varied, so that no recipe is missed by chance. For a seed and equal measurements the order is always the same.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import InvalidRequestError
@@ -21,7 +22,6 @@ from onnxyard.stages.optimize.tried import BASELINE, Tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import optuna
 
@@ -118,8 +118,8 @@ class Search:
         took = time.monotonic() - began
         if took > self._budget_s * (1 - FINALS_SHARE):
             raise InvalidRequestError(
-                f"budget_s = {self._budget_s:g} is too small to measure anything: making, scoring and timing the baseline "
-                f"alone took {took:.1f} s.",
+                f"budget_s = {self._budget_s:g} is too small to measure anything: making, scoring and timing the "
+                f"baseline alone took {took:.1f} s.",
                 where="[optimize] budget_s",
                 remedy=f"Give it at least {5 * took:.0f}.",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,14 @@ from onnxyard.errors import InvalidRequestError
 from onnxyard.lifecycle.setup import Setup
 from onnxyard.runtimes.machine import usable_cores
 from onnxyard.runtimes.runtime import is_emulated, runtime_named
+from onnxyard.stages.optimize.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import optuna
 
     from onnxyard.project.file import OptimizeSection, TargetSection
-    from onnxyard.stages.optimize.recipes.recipe import Recipe
 
 PRECISION_OF = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 """What the runtimes' option `precision` means, in a project file's words."""
@@ -104,7 +105,7 @@ class Space:
         return self.ways[point.way].numeric
 
     def first_points(self) -> Iterator[Point]:
-        """Every recipe in every way, with the default settings, the simplest first; the baseline is the first of all."""
+        """Every recipe in every way, with the default settings, the simplest first; the baseline comes before all."""
         points = [self.point(at, recipe, {}) for at, way in enumerate(self.ways) for recipe in way.recipes]
         # A runtime whose default precision is not the only allowed one is met in each of them.
         for at, way in enumerate(self.ways):
@@ -138,11 +139,16 @@ class Space:
             "way": point.way,
             f"recipe of {way.label}": point.recipe.name,
             f"threads of {way.label}": point.setup.threads,
-            **{f"{name} of {way.label}": point.setup.options.get(name, values[0]) for name, values in way.options.items()},
+            **{
+                f"{name} of {way.label}": point.setup.options.get(name, values[0])
+                for name, values in way.options.items()
+            },
         }
 
 
-def space_of(section: TargetSection, goals: OptimizeSection, catalogue: Mapping[str, Recipe], *, baseline: str) -> Space:
+def space_of(
+    section: TargetSection, goals: OptimizeSection, catalogue: Mapping[str, Recipe], *, baseline: str
+) -> Space:
     """All that may be tried on a target.
 
     Args:
@@ -167,8 +173,8 @@ def space_of(section: TargetSection, goals: OptimizeSection, catalogue: Mapping[
     lost = [name for name in named or () if not any(name in {each.name for each in way.recipes} for way in ways)]
     if lost:
         raise InvalidRequestError(
-            f"The recipe {lost[0]!r} gives nothing that this target takes: its precision is {catalogue[lost[0]].precision}, "
-            f"and it is for {', '.join(catalogue[lost[0]].runtimes)}.",
+            f"The recipe {lost[0]!r} gives nothing that this target takes: its precision is "
+            f"{catalogue[lost[0]].precision}, and it is for {', '.join(catalogue[lost[0]].runtimes)}.",
             where="[optimize] recipes",
             remedy="Allow its precision, add such a runtime to the target, or leave the recipe out.",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
@@ -31,6 +30,8 @@ from onnxyard.stages.optimize.space import space_of
 from onnxyard.tensors.files import write_tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onnxyard.lifecycle.candidate import Candidate
     from onnxyard.project.processing import Processing
     from onnxyard.project.protocols import Report

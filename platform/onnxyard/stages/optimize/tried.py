@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,6 @@ from onnxyard.measuring.intervals import cpu_ms, percentile, prediction, ratio
 from onnxyard.stages.optimize.space import Point
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from onnxyard.measuring.turns import Turns
 
 BASELINE = "baseline"
@@ -82,6 +81,4 @@ def timed(
                 ratio=ratio({size: ours[size]}, {size: theirs[size]}, {size: 1.0}, seed=seed),
             )
         )
-    return replace(
-        candidate, latencies=tuple(latencies), ratio=ratio(ours, theirs, weights, share=share, seed=seed)
-    )
+    return replace(candidate, latencies=tuple(latencies), ratio=ratio(ours, theirs, weights, share=share, seed=seed))

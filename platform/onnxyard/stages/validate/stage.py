@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +13,13 @@ import numpy as np
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.handover import OptimizedModel, ValidateResult
+from onnxyard.measuring.loading import loaded
 from onnxyard.parity.batches import compare_at_two_batch_sizes
 from onnxyard.parity.bootstrap import Resamples, resample
 from onnxyard.parity.error import NOT_COMPARABLE, compare
 from onnxyard.project.fingerprint import fingerprint
 from onnxyard.project.processing import Processing, load_processing
-from onnxyard.runtimes.runtime import runtime_named
+from onnxyard.runtimes.entry import entry_file
 from onnxyard.sources.by_name import source_of
 from onnxyard.stages.latency import measure
 from onnxyard.stages.scoring import answer, metric_of
@@ -24,17 +27,13 @@ from onnxyard.stages.validate import gates, reference
 from onnxyard.stages.validate.golden import GoldenSet, read_golden_set
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnxyard.lifecycle.gate import Gate
     from onnxyard.ports.runtime import LoadedModel
     from onnxyard.project.data import Splits
-    from onnxyard.project.file import GatesSection, TargetSection
+    from onnxyard.project.file import GatesSection
     from onnxyard.project.functions import Functions
     from onnxyard.project.protocols import Report
     from onnxyard.stages.validate.request import ValidateRequest
-
-MODEL_FILE = "model.onnx"
 
 
 def run(request: ValidateRequest, workspace: Path, report: Report | None = None) -> ValidateResult:  # noqa: ARG001 - a stage's shape
@@ -60,22 +59,23 @@ def run(request: ValidateRequest, workspace: Path, report: Report | None = None)
     outputs: dict[str, dict[str, np.ndarray]] = {}
     expected: dict[str, dict[str, np.ndarray]] = {}
     for chosen in request.optimized.models:
-        section = project.file.targets[chosen.target]
-        model = runtime_named(section.runtime).load(
-            request.models[chosen.target] / MODEL_FILE, provider=section.provider, threads=section.threads
-        )
-        expected[chosen.target] = model.run(golden.inputs)
-        judged += _golden_gates(request, chosen, model, golden, expected[chosen.target])
-        try:
-            own = _evidence(model, splits, functions, processing, project.file.develop.seed)
-        except UnsupportedModelError as error:
-            judged += gates.unanswered_gates(chosen.target, project.file.gates, why=error.detail)
-            # The version is rejected and nobody will compare with its reference, but it has one like any other.
-            outputs[chosen.target] = source.outputs
-        else:
-            judged += _test_gates(chosen.target, source.resamples, own.resamples, project.file.gates)
-            outputs[chosen.target] = own.outputs
-        judged += _cost_gates(request, chosen, model, section, golden)
+        file = entry_file(request.models[chosen.target])
+        with (
+            TemporaryDirectory(dir=workspace, prefix="children-") as scratch,
+            loaded(file, chosen.setup, scratch=Path(scratch)) as model,
+        ):
+            expected[chosen.target] = model.run(golden.inputs)
+            judged += _golden_gates(request, chosen, model, golden, expected[chosen.target])
+            try:
+                own = _evidence(model, splits, functions, processing, project.file.develop.seed)
+            except UnsupportedModelError as error:
+                judged += gates.unanswered_gates(chosen.target, project.file.gates, why=error.detail)
+                # The version is rejected and nobody will compare with its reference, but it has one like any other.
+                outputs[chosen.target] = source.outputs
+            else:
+                judged += _test_gates(chosen.target, source.resamples, own.resamples, project.file.gates)
+                outputs[chosen.target] = own.outputs
+            judged += _cost_gates(request, chosen, model, golden)
     deployed = project.file.deploy.target if project.file.deploy.target in outputs else next(iter(outputs))
     folder = workspace / "reference"
     if folder.exists():
@@ -170,10 +170,9 @@ def _test_gates(target: str, source: Resamples, chosen: Resamples, limits: Gates
     return judged
 
 
-def _cost_gates(
-    request: ValidateRequest, chosen: OptimizedModel, model: LoadedModel, section: TargetSection, golden: GoldenSet
-) -> list[Gate]:
+def _cost_gates(request: ValidateRequest, chosen: OptimizedModel, model: LoadedModel, golden: GoldenSet) -> list[Gate]:
     project = request.project.file
+    section = project.targets[chosen.target]
     judged = []
     if project.gates.p99_ms is not None:
         rows = np.arange(section.batch_size) % golden.rows
