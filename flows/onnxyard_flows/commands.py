@@ -28,6 +28,12 @@ UntilOption = Annotated[
 ]
 
 
+WorkersOption = Annotated[
+    int,
+    typer.Option("--workers", min=1, max=64, help="Candidates that optimize makes at a time; it times them one by one."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add `run` and `deployment`."""
 
@@ -35,6 +41,7 @@ def register(app: typer.Typer) -> None:
     def run(
         project: ProjectArgument,
         until: UntilOption = None,
+        workers: WorkersOption = 1,
         as_json: JsonOption = False,
         home: HomeOption = None,
     ) -> None:
@@ -42,7 +49,7 @@ def register(app: typer.Typer) -> None:
         settings = Settings.read(home=home, start=project)
         try:
             with _stdout_on_stderr():
-                document = run_lifecycle(settings, project, until)
+                document = run_lifecycle(settings, project, until, workers=workers)
         except GateFailedError as error:
             document = cast("dict[str, Any]", error.facts.pop("run"))
             if as_json:
@@ -98,7 +105,7 @@ def register(app: typer.Typer) -> None:
             err.print(f"{started['deployment']}: flow run {started['flow_run']} is {started['state']}")
 
 
-def run_lifecycle(settings: Settings, project: Path, until: str | None) -> dict[str, Any]:
+def run_lifecycle(settings: Settings, project: Path, until: str | None, *, workers: int = 1) -> dict[str, Any]:
     """Run the flow in this process, with the Prefect server that is named or an embedded one. Raises as the flow."""
     from onnxyard_flows.environment import prefect_api  # noqa: PLC0415 - sets what prefect reads when imported
 
@@ -111,7 +118,9 @@ def run_lifecycle(settings: Settings, project: Path, until: str | None) -> dict[
         check_ready(settings, project)
         if server is not None:
             server.wait()
-        document: dict[str, Any] = onnx_lifecycle(str(project.resolve()), until, str(settings.home))
+        document: dict[str, Any] = onnx_lifecycle(
+            str(project.resolve()), until, str(settings.home), workers
+        )
         return document
 
 

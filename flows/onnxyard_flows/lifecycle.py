@@ -53,13 +53,16 @@ MODEL_FILE = "model.onnx"
 
 
 @flow(name="onnx-lifecycle", flow_run_name="{project}", persist_result=False, validate_parameters=False)
-def onnx_lifecycle(project: str = ".", until: str | None = None, home: str | None = None) -> dict[str, Any]:
+def onnx_lifecycle(
+    project: str = ".", until: str | None = None, home: str | None = None, workers: int = 1
+) -> dict[str, Any]:
     """Carry a project to `until` (deploy by default); stages whose results are kept are not run again.
 
     Args:
         project: The project's folder.
         until: The last stage to run.
         home: The folder that holds all state; as `onnxyard run --home`.
+        workers: Candidates that optimize makes at a time.
 
     Returns:
         The document that `onnxyard run --json` prints.
@@ -74,7 +77,10 @@ def onnx_lifecycle(project: str = ".", until: str | None = None, home: str | Non
     folder = Path(project)
     settings = Settings.read(home=Path(home) if home else None, start=folder)
     yard = Yard(settings)
-    return Lifecycle(yard, yard.acquired(load_project(folder)), run_id=str(flow_run.id or uuid4())).run(_stage(until))
+    lifecycle = Lifecycle(
+        yard, yard.acquired(load_project(folder)), run_id=str(flow_run.id or uuid4()), workers=workers
+    )
+    return lifecycle.run(_stage(until))
 
 
 def check_ready(settings: Settings, project: Path) -> Project:
@@ -98,8 +104,9 @@ def _stage(until: str | None) -> Stage:
 class Lifecycle:
     """One run of one project in one installation."""
 
-    def __init__(self, yard: Yard, project: Project, *, run_id: str) -> None:
+    def __init__(self, yard: Yard, project: Project, *, run_id: str, workers: int = 1) -> None:
         self._yard = yard
+        self._workers = workers
         self._project = project
         self._run_id = run_id
         self._actor = this_actor()
@@ -128,6 +135,8 @@ class Lifecycle:
                     project=self._project,
                     records=records,
                     bars=progress,
+                    shelf=settings.shelf,
+                    workers=self._workers,
                 )
                 document = self._carry(workshop, until)
             runs.end(uow, row, state=RunState.FINISHED, now=_now(), version=document["version"])

@@ -89,6 +89,8 @@ class Workshop:
         project: The loaded project.
         records: The lifecycle's record.
         bars: Progress for people.
+        shelf: What optimize keeps between runs.
+        workers: Candidates that optimize makes at a time.
         done: How each stage went, filled as they go.
     """
 
@@ -99,6 +101,8 @@ class Workshop:
     project: Project
     records: LifecycleRecorder
     bars: Bars
+    shelf: Path
+    workers: int
     done: dict[str, Done] = field(default_factory=dict)
 
     def result(self, job: StageJob[R]) -> R:

@@ -57,7 +57,7 @@ def make(workshop: Workshop, *, until: Stage) -> Made:
     made.exported = workshop.result(_export(project, made.developed))
     if until is Stage.EXPORT:
         return made
-    made.optimized = workshop.result(_optimize(project, made.developed, made.exported))
+    made.optimized = workshop.result(_optimize(workshop, made.developed, made.exported))
     if until is Stage.OPTIMIZE:
         return made
     made.validated = workshop.result(_validate(project, made.developed, made.exported, made.optimized))
@@ -102,12 +102,21 @@ def _export(project: Project, developed: DevelopResult) -> StageJob[ExportResult
     )
 
 
-def _optimize(project: Project, developed: DevelopResult, exported: ExportResult) -> StageJob[OptimizeResult]:
-    machine = fingerprint()
+def _optimize(workshop: Workshop, developed: DevelopResult, exported: ExportResult) -> StageJob[OptimizeResult]:
+    project, machine = workshop.project, fingerprint()
 
     def request(inputs: Path) -> OptimizeRequest:
         processing = _processing(developed, inputs)
-        return OptimizeRequest(project, developed, exported, inputs / "model", processing, machine)
+        return OptimizeRequest(
+            project,
+            developed,
+            exported,
+            inputs / "model",
+            processing,
+            machine,
+            shelf=workshop.shelf,
+            workers=workshop.workers,
+        )
 
     def call(inputs: Path, work: Path, report: Report) -> OptimizeResult:
         from onnxyard.stages.optimize.stage import run  # noqa: PLC0415 - see above

@@ -91,6 +91,11 @@ class Settings:
         return self.home / "toolchains"
 
     @property
+    def shelf(self) -> Path:
+        """What optimize has made by content, and how far its searches came; safe to delete when nothing runs."""
+        return self.home / "shelf"
+
+    @property
     def downloads(self) -> Path:
         """Models fetched from a registry or a zoo, by sha256."""
         return self.home / "downloads"
