@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import InvalidRequestError
+from onnxyard.project.agreement import BASELINE
 from onnxyard.project.spelling import nearest
 from onnxyard.stages.optimize.recipes.compiled import COMPILED
 from onnxyard.stages.optimize.recipes.external import EXTERNAL
@@ -13,6 +14,8 @@ from onnxyard.stages.optimize.recipes.precision import PRECISION
 
 if TYPE_CHECKING:
     from onnxyard.stages.optimize.recipes.recipe import Recipe
+
+__all__ = ["BASELINE", "RECIPES", "recipe_named"]
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*GRAPH, *PRECISION, *COMPILED, *EXTERNAL)}
 """The baseline first."""

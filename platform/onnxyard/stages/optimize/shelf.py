@@ -1,0 +1,85 @@
+"""What passes made, kept by key, so that recipes that begin alike, and runs that repeat, make it once.
+
+```
+KEY/content/...      what was made
+KEY/manifest.json    path, sha256 and size of each file
+KEY.lock             held while somebody looks, or makes it
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from onnxyard.errors import InvalidRequestError
+from onnxyard.lifecycle.artifact import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A folder of folders; processes may share it.
+
+    Attributes:
+        folder: Made when first written to.
+    """
+
+    folder: Path
+
+    @contextmanager
+    def alone(self, key: str) -> Iterator[None]:
+        """Nobody else looks for this key, or keeps it, in the block: who comes second finds what the first made.
+
+        The lock is the operating system's, and goes with the process that held it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder / f"{key}.lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def find(self, key: str) -> Path | None:
+        """The folder kept under the key, verified; None where there is none. What is torn or damaged is thrown away.
+
+        Call it inside `alone`.
+        """
+        entry = self.folder / key
+        content = entry / "content"
+        try:
+            if Artifact.of_folder(content).manifest() == (entry / "manifest.json").read_bytes():
+                return content
+        except (OSError, InvalidRequestError):  # not there, or not whole
+            pass
+        shutil.rmtree(entry, ignore_errors=True)
+        return None
+
+    def keep(self, key: str, made: Path) -> Path:
+        """Move a folder below the shelf's own file system into its place; the folder it lies in afterwards.
+
+        Call it inside `alone`, after `find` found nothing.
+        """
+        with TemporaryDirectory(dir=self.folder, prefix=".new-") as scratch:
+            entry = Path(scratch, "entry")
+            entry.mkdir()
+            (entry / "manifest.json").write_bytes(Artifact.of_folder(made).manifest())
+            made.rename(entry / "content")
+            entry.rename(self.folder / key)
+        return self.folder / key / "content"
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder to make something in that is to be kept; gone afterwards."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.folder, prefix=".new-") as scratch:
+            yield Path(scratch)
