@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from onnxyard.cli.candidates import candidate_document, finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,18 +39,7 @@ def run_document(
         "mlflow_run_id": mlflow_run_id,
         "stages": {name: {"seconds": round(each.seconds, 3), "reused": each.reused} for name, each in done.items()},
         "export": None if exported is None else _export(exported),
-        "candidates": [
-            {
-                "recipe": candidate.recipe,
-                "target": candidate.target,
-                "quality": finite(candidate.quality),
-                "p50_ms": finite(candidate.p50_ms),
-                "p99_ms": finite(candidate.p99_ms),
-                "size_bytes": candidate.size_bytes,
-                "chosen": candidate.chosen,
-            }
-            for candidate in candidates
-        ],
+        "candidates": [candidate_document(candidate) for candidate in candidates],
         "gates": [
             {
                 "name": gate.name,
@@ -87,8 +77,3 @@ def _export(exported: ExportResult) -> dict[str, Any]:
         "remedies": list(exported.remedies),
         "findings": [asdict(finding) for finding in exported.findings],
     }
-
-
-def finite(value: float | None) -> float | None:
-    """JSON knows no NaN and no infinity: null instead."""
-    return value if value is not None and math.isfinite(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +35,29 @@ class Bars:
 
 
 class Bar:
-    """A stage's `report`."""
+    """A stage's `report`. Where a metric `left` counts the steps to come, the bar knows how far it is."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
-        told = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        self._progress.update(self._task, completed=step, metrics=told)
+        total = {"total": step + round(metrics["left"])} if "left" in metrics else {}
+        told = "  ".join(worded(name, value) for name, value in metrics.items())
+        self._progress.update(self._task, completed=step, metrics=told, **total)
+
+
+def worded(name: str, value: float) -> str:
+    """A metric as people read it: `loss 0.1234`, and of what is left, `23 left` and `1:20 left`."""
+    if not math.isfinite(value):
+        return f"{name} {value}"
+    if name == "left":
+        return f"{value:.0f} left"
+    if name == "seconds left":
+        minutes, seconds = divmod(round(value), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
+    return f"{name} {value:.4g}"
 
 
 @contextmanager

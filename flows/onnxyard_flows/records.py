@@ -7,9 +7,11 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from onnxyard.lifecycle.handover import DevelopResult, ExportResult, OptimizeResult, ValidateResult
+from onnxyard_flows.search_record import tell_search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
 
     from onnxyard.ports.recorder import LifecycleRecord, Recorder, StageRecord
@@ -83,8 +85,8 @@ def tell_config(stage: StageRecord, project: Project, *sections: str) -> None:
     stage.params(flat)
 
 
-def tell_result(stage: StageRecord, result: Result) -> None:
-    """What a stage found out."""
+def tell_result(stage: StageRecord, result: Result, *, folder: Path) -> None:
+    """What a stage found out; the files of its artifacts lie in `folder`."""
     match result:
         case DevelopResult():
             stage.params({"framework": result.framework, "data_fingerprint": result.data_fingerprint})
@@ -96,12 +98,7 @@ def tell_result(stage: StageRecord, result: Result) -> None:
             stage.tags({f"onnxyard.remedy.{number}": each for number, each in enumerate(result.remedies, 1)})
             stage.tags({f"onnxyard.finding.{each.code}": each.what for each in result.findings})
         case OptimizeResult():
-            for candidate in result.candidates:
-                measured = {name: getattr(candidate, name) for name in ("quality", "p50_ms", "p99_ms", "size_bytes")}
-                where = f"{candidate.recipe}@{candidate.target}"
-                stage.metrics({f"{where} {name}": value for name, value in measured.items() if value is not None})
-                stage.tags({f"onnxyard.candidate.{where}": candidate.note})
-            stage.params({f"chosen.{model.target}": model.recipe for model in result.models})
+            tell_search(stage, result, report=folder / "report")
         case ValidateResult():
             stage.metrics({gate.name: gate.observed for gate in result.gates if math.isfinite(gate.observed)})
             stage.tags({f"onnxyard.gate.{gate.name}": gate.outcome.value for gate in result.gates})

@@ -164,7 +164,7 @@ class Workshop:
                     raise ArtifactCorruptError(
                         f"What {job.name} wrote changed before it was stored.", where=str(work / folder_name)
                     )
-            tell_result(record, result)
+            tell_result(record, result, folder=work)
         self.kept.keep(job.name, job.key, result)
         shutil.rmtree(space, ignore_errors=True)
         return result

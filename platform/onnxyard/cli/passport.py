@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from onnxyard.cli.candidates import candidate_document, candidates_page, finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +30,6 @@ STATUS_STYLE = {"live": "bold green", "validated": "green", "rejected": "bold re
 def moment(time: datetime) -> str:
     """A time for people, in UTC."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def finite(value: float | None) -> float | None:
-    """JSON has no NaN and no infinity."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def version_document(version: ModelVersion, status: VersionStatus) -> dict[str, object]:
@@ -89,19 +85,7 @@ def passport_document(passport: Passport) -> dict[str, object]:
             }
             for a in draft.artifacts
         ],
-        "candidates": [
-            {
-                "recipe": c.recipe,
-                "target": c.target,
-                "quality": finite(c.quality),
-                "p50_ms": finite(c.p50_ms),
-                "p99_ms": finite(c.p99_ms),
-                "size_bytes": c.size_bytes,
-                "chosen": c.chosen,
-                "note": c.note,
-            }
-            for c in draft.candidates
-        ],
+        "candidates": [candidate_document(c) for c in draft.candidates],
         "deployments": [deployment_document(d) for d in passport.deployments],
         "replicas": [replica_document(r) for r in passport.replicas],
     }
@@ -179,23 +163,6 @@ def passport_page(passport: Passport) -> RenderableType:
             ],
         ),
         (
-            "Candidates",
-            ("recipe", "target", "quality", "p50 ms", "p99 ms", "bytes", "", "note"),
-            [
-                (
-                    c.recipe,
-                    c.target,
-                    _shown(c.quality),
-                    _shown(c.p50_ms),
-                    _shown(c.p99_ms),
-                    _shown(c.size_bytes),
-                    "chosen" if c.chosen else "",
-                    c.note,
-                )
-                for c in draft.candidates
-            ],
-        ),
-        (
             "Gates",
             ("gate", "observed", "threshold", "outcome", "rows", "detail"),
             [
@@ -238,6 +205,9 @@ def passport_page(passport: Passport) -> RenderableType:
     for heading, columns, rows in sections:
         if rows:
             parts += [Text(f"\n{heading}", style="bold"), _table(columns, rows)]
+        if heading == "Artifacts" and draft.candidates:
+            searched = candidates_page([candidate_document(c) for c in draft.candidates])
+            parts += [Text("\nCandidates", style="bold"), Padding(searched, (0, 0, 0, 2))]
     return Group(*parts)
 
 
@@ -263,7 +233,4 @@ def _spec(spec: TensorSpec) -> str:
 
 
 def _execution(execution: Execution) -> str:
-    threads = (
-        f"{execution.threads} thread{'' if execution.threads == 1 else 's'}" if execution.threads else "any threads"
-    )
-    return f"{execution.precision} on {execution.runtime} {execution.provider}, {threads}"
+    return f"{execution.precision} on {execution.setup}"

@@ -6,10 +6,11 @@ from typing import Any
 
 from rich.table import Table
 
+from onnxyard.cli.candidates import candidates_table, foremost
 from onnxyard.cli.output import out
 from onnxyard.lifecycle.finding import Severity
 
-NUMBERS = frozenset({"seconds", "quality", "p50 ms", "p99 ms", "bytes", "observed", "threshold", "rows", "right"})
+NUMBERS = frozenset({"seconds", "observed", "threshold", "rows", "right"})
 """Columns that are set flush right."""
 
 
@@ -22,12 +23,7 @@ def print_lifecycle(document: dict[str, Any]) -> None:
     out.print()
     _print_export(document["export"])
     if document["candidates"]:
-        candidates = table("candidate", "target", "quality", "p50 ms", "p99 ms", "bytes", "")
-        for each in document["candidates"]:
-            numbers = (_number(each[key]) for key in ("quality", "p50_ms", "p99_ms", "size_bytes"))
-            candidates.add_row(each["recipe"], each["target"], *numbers, "chosen" if each["chosen"] else "")
-        out.print(candidates)
-        out.print()
+        _print_candidates(document["candidates"])
     if document["gates"]:
         gates = table("gate", "observed", "threshold", "")
         for gate in document["gates"]:
@@ -41,6 +37,17 @@ def print_lifecycle(document: dict[str, Any]) -> None:
     where = f" at endpoint {document['endpoint']}, generation {document['generation']}"
     live = document["status"] == "live"
     out.print(f"[bold]{document['model']}@{document['version']}[/] is {document['status']}{where if live else ''}")
+
+
+def _print_candidates(documents: list[dict[str, Any]]) -> None:
+    """The foremost with their figures, how many others there are, and why the chosen ones were chosen."""
+    shown, others = foremost(documents)
+    out.print(candidates_table(shown))
+    if others:
+        out.print(others, style="dim")
+    for chosen in (each for each in documents if each["chosen"]):
+        out.print(f"{chosen['target']}  {chosen['name']}: {chosen['note']}", markup=False, highlight=False)
+    out.print()
 
 
 def _print_export(export: dict[str, Any] | None) -> None:

@@ -1,0 +1,1 @@
+"""The search's report: `onnxyard.stages.optimize.report.writing.write_report`."""
