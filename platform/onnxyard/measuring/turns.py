@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BLOCK_S = 0.05
 """A block's length: far above the scheduler's time slice, far below the minutes in which a machine's load changes."""
-CALLS = 1000
+CALLS = 400
 """At most so many calls a block: enough for its median."""
 
 

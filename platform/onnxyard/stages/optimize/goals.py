@@ -198,8 +198,10 @@ def _reason(winner: Candidate, tied: tuple[str, ...], goals: Goals, baseline: st
     else:
         ratio = winner.ratio
         told = f"{winner.name} has {ratio.value:.3g} [{ratio.low:.3g}, {ratio.high:.3g}] times {baseline}'s {what}"
-    beside = f"; {_listed(tied)} cannot be told apart from it and {'is' if len(tied) == 1 else 'are'} less simple"
-    return f"{told}, and {held}{beside if tied else ''}"
+    if not tied:
+        return f"{told}, and {held}"
+    are = "is" if len(tied) == 1 else "are"
+    return f"{told}, and {held}; {_listed(tied)} cannot be told apart from it and {are} less simple"
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -39,8 +39,6 @@ PATIENCE = 10
 """So many settings in a row that better nothing end the search before its time."""
 _ASKS = 20
 """How often the sampler is asked again when it repeats itself, before the next untried point is taken."""
-_CONSTRAINT = "constraint"
-"""Under this name a trial carries by how much its candidate misses the goals; above 0 it is not allowed."""
 _FAILED = 10.0
 """What a sampler is told of a candidate that failed: ten times the baseline's cost."""
 
@@ -200,7 +198,9 @@ class Search:
         return tried
 
     def _note(self, tried: Tried) -> None:
-        """What the sampler hears of it: cost against the baseline's, bound of the drop; and the constraint."""
+        """What the sampler hears of it: its cost against the baseline's and the bound of its drop, both to be small;
+        and by how much it misses the goals, which must not be above 0.
+        """  # noqa: D205
         candidate, goals = tried.candidate, self._examiner.subject.goals
         base = self._examiner.tried[0].candidate.cost or 1.0
         if not tried.measured or candidate.cost is None:
@@ -289,17 +289,10 @@ def _study(seed: int) -> optuna.Study:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
-        # `multivariate`, `group` and constraints are experimental in name: they are years old and what a tree of
-        # conditional settings needs.
+        # `multivariate` and `group` are experimental in name; they are years old, and what a tree of settings needs.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=0, multivariate=True, group=True, constraints_func=_constraint
-        )
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
     return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-
-
-def _constraint(trial: optuna.trial.FrozenTrial) -> list[float]:
-    return [float(trial.user_attrs.get(_CONSTRAINT, 0.0))]
 
 
 def _asked(study: optuna.Study, space: Space, point: Point) -> optuna.Trial:
@@ -311,5 +304,5 @@ def _asked(study: optuna.Study, space: Space, point: Point) -> optuna.Trial:
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, values: list[float], constraint: float) -> None:
-    trial.set_user_attr(_CONSTRAINT, constraint)
+    trial.set_constraint("goals", constraint)
     study.tell(trial, values)

@@ -31,7 +31,7 @@ class Point:
         recipe: The recipe.
         setup: The setup.
         way: Which of the target's runtimes, in the file's order.
-        precision: What it computes in at the least: the recipe's, or the setup's where that is lower.
+        precision: The recipe's; where that leaves float32, the setup's.
     """
 
     recipe: Recipe
@@ -86,7 +86,7 @@ class Space:
             recipe,
             Setup(way.runtime, way.provider, way.threads[0] if threads is None else threads, options),
             at,
-            recipe.precision if precision == "fp32" else precision,
+            precision if recipe.precision == "fp32" else recipe.precision,
         )
 
     def name(self, point: Point) -> str:
