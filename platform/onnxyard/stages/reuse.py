@@ -11,6 +11,9 @@ from onnxyard.lifecycle.digest import digest_of, file_digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ROOMS = ("sources", "diagnosis", "measuring", "runtimes", "toolchains", "processing")
+"""What every stage leans on: a change there may change what it gives."""
+
 
 def stage_key(
     stage: str,
@@ -29,7 +32,7 @@ def stage_key(
     """
     folder = Path(str(import_module(f"onnxyard.stages.{stage}").__file__)).parent
     house = folder.parents[1]
-    rooms = (house / "sources", house / "diagnosis", house / "toolchains", house / "processing")
+    rooms = [house / name for name in ROOMS]
     sources = (*folder.rglob("*.py"), *folder.parent.glob("*.py"), *(path for r in rooms for path in r.rglob("*.py")))
     return digest_of(
         {

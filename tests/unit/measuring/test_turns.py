@@ -19,7 +19,7 @@ class Recorded:
     def take(self, inputs, *, batch_size):
         self.diary.append((self.name, "take", batch_size, sorted(inputs)))
 
-    def block(self, *, batch_size, calls, seconds, idle=1):
+    def block(self, *, batch_size, calls, seconds, idle=1):  # noqa: ARG002 - a bench's shape
         self.diary.append((self.name, batch_size))
         if self.fails_at is not None and len([1 for each in self.diary if each[0] == self.name]) > self.fails_at:
             raise UnsupportedModelError("it crashed")
