@@ -30,7 +30,9 @@ UntilOption = Annotated[
 
 WorkersOption = Annotated[
     int,
-    typer.Option("--workers", min=1, max=64, help="Candidates that optimize makes at a time; it times them one by one."),
+    typer.Option(
+        "--workers", min=1, max=64, help="Candidates that optimize makes at a time; it times them one by one."
+    ),
 ]
 
 
@@ -118,9 +120,7 @@ def run_lifecycle(settings: Settings, project: Path, until: str | None, *, worke
         check_ready(settings, project)
         if server is not None:
             server.wait()
-        document: dict[str, Any] = onnx_lifecycle(
-            str(project.resolve()), until, str(settings.home), workers
-        )
+        document: dict[str, Any] = onnx_lifecycle(str(project.resolve()), until, str(settings.home), workers)
         return document
 
 

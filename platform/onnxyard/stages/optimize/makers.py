@@ -102,9 +102,8 @@ class Makers:
             raise
         except OnnxyardError as error:
             self._idle.put(worker)
-            return Made(
-                None, failure=f"{error.detail} {error.remedy}".strip(), broke=isinstance(error, MissingExtraError)
-            )
+            broke = bool(error.facts.get("broke", isinstance(error, MissingExtraError)))
+            return Made(None, failure=f"{error.detail} {error.remedy}".strip(), broke=broke)
         self._idle.put(worker)
         return Made(
             Path(said["file"]), said["precision"], said["portable"], said["facts"], seconds=float(said["seconds"])

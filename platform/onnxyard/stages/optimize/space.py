@@ -77,6 +77,11 @@ class Space:
         self.ways = ways
         self.baseline = self.point(0, baseline, {})
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether any recipe looks at calibration rows."""
+        return any(each.calibrates for way in self.ways for recipe in way.recipes for each in recipe.passes)
+
     def point(self, at: int, recipe: Recipe, chosen: Mapping[str, str], threads: int | None = None) -> Point:
         """The point of a way and a recipe; what is not chosen stays at its default."""
         way = self.ways[at]

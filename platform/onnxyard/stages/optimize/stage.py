@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.handover import OptimizedModel, OptimizeResult
+from onnxyard.project.agreement import BASELINE
 from onnxyard.project.processing import load_processing
 from onnxyard.runtimes.entry import entry_file
 from onnxyard.runtimes.graph import read_graph
@@ -23,11 +24,11 @@ from onnxyard.stages.optimize.journal import Journal
 from onnxyard.stages.optimize.makers import Makers
 from onnxyard.stages.optimize.passes.calibration import check_calibration
 from onnxyard.stages.optimize.quality import Examination
-from onnxyard.stages.optimize.recipes.catalogue import BASELINE, RECIPES
+from onnxyard.stages.optimize.recipes.catalogue import RECIPES
 from onnxyard.stages.optimize.report.report import write_report
 from onnxyard.stages.optimize.search import Found, Search
 from onnxyard.stages.optimize.space import space_of
-from onnxyard.tensors.files import write_tensors
+from onnxyard.tensors.files import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,9 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
         place = Place(Path(stack.enter_context(TemporaryDirectory(dir=workspace, prefix="search-"))), request.shelf)
         source = request.model / MODEL_FILE
         rows = _write_calibration(splits.calibration, processing, place.calibration)
-        check_calibration(place.calibration, read_graph(source).signature)
+        if any(each.calibrates for each in spaces.values()):
+            batches = (read_tensors(folder) for folder in sorted(place.calibration.iterdir()))
+            check_calibration(batches, read_graph(source).signature)
         examination = Examination(
             splits.validation,
             processing,
