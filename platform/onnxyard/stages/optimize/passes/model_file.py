@@ -35,16 +35,15 @@ def rewritten(
             was. It may change the model in place. It runs in silence.
     """
     model = onnx.load(source)
-    before, had = fingerprint(model), _counts(model)
+    before, had = fingerprint(model), counts(model)
     with silence():
         done = rewrite(model)
     if done is None or fingerprint(done[0]) == before:
         return unchanged(source, folder)
     after, facts = done
-    nodes, weights = _counts(after)
+    facts = {**becoming(had, counts(after)), **facts}
     save_model(after, folder / MODEL)
-    counted = {"nodes": f"{had[0]} became {nodes}", "weights": f"{had[1]} became {weights}"}
-    return Transformed(folder / MODEL, changed=True, facts={**counted, **facts})
+    return Transformed(folder / MODEL, changed=True, facts=facts)
 
 
 def unchanged(source: Path, folder: Path) -> Transformed:
@@ -57,5 +56,12 @@ def unchanged(source: Path, folder: Path) -> Transformed:
     return Transformed(folder / MODEL, changed=False)
 
 
-def _counts(model: onnx.ModelProto) -> tuple[int, int]:
+def becoming(before: tuple[int, int], after: tuple[int, int]) -> dict[str, str]:
+    """Two `counts` in words, where they differ, as `{"nodes": "34 became 28"}`."""
+    pairs = zip(("nodes", "weights"), before, after, strict=True)
+    return {name: f"{had} became {has}" for name, had, has in pairs if had != has}
+
+
+def counts(model: onnx.ModelProto) -> tuple[int, int]:
+    """Nodes, those in nodes' graphs included, and weights of the main graph."""
     return sum(1 for _ in all_nodes(model.graph)), len(model.graph.initializer)

@@ -12,7 +12,7 @@ from onnxyard.errors import OnnxyardError, UnsupportedModelError
 from onnxyard.runtimes.extensions import open_session
 from onnxyard.sources.admission.external import data_files
 from onnxyard.stages.optimize.passes.fingerprint import fingerprint
-from onnxyard.stages.optimize.passes.model_file import MODEL, unchanged
+from onnxyard.stages.optimize.passes.model_file import MODEL, becoming, counts, unchanged
 from onnxyard.stages.optimize.passes.transformation import Transformed
 
 if TYPE_CHECKING:
@@ -67,6 +67,4 @@ class OrtLevel:
             for written in folder.iterdir():
                 written.unlink()
             return unchanged(source, folder)
-        return Transformed(
-            made, changed=True, facts={"nodes": f"{len(before.graph.node)} became {len(after.graph.node)}"}
-        )
+        return Transformed(made, changed=True, facts=becoming(counts(before), counts(after)))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+import onnx
 
 from onnxyard.runtimes.graph import all_nodes
 from onnxyard.stages.optimize.passes.extra import of_extra
 from onnxyard.stages.optimize.passes.model_file import rewritten
+from onnxyard.stages.optimize.passes.ort_level import OrtLevel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
-    import onnx
 
     from onnxyard.stages.optimize.passes.transformation import Materials, Transformed
 
@@ -36,12 +38,12 @@ class TransformerFusions:
     packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "onnxscript", "onnx-ir")
     calibrates: ClassVar[bool] = False
 
-    def __call__(self, source: Path, folder: Path, materials: Materials) -> Transformed:  # noqa: ARG002 - a pass's shape
+    def __call__(self, source: Path, folder: Path, materials: Materials) -> Transformed:
         """See `Pass`. A graph in which nothing was fused is left as it was, whatever else the tool tidied up."""
 
         def fuse(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Mapping[str, str]] | None:
             before = _own_nodes(model)
-            after = _by_onnxscript(model) if self.tool == "onnxscript" else _by_onnxruntime(model)
+            after = _by_onnxscript(model) if self.tool == "onnxscript" else _by_onnxruntime(source, materials)
             made = _own_nodes(after) - before
             if not made:
                 return None
@@ -50,12 +52,15 @@ class TransformerFusions:
         return rewritten(source, folder, fuse)
 
 
-def _by_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
+def _by_onnxruntime(source: Path, materials: Materials) -> onnx.ModelProto:
     with of_extra("optimize"):  # it needs sympy
         from onnxruntime.transformers.fusion_options import AttentionMaskFormat, FusionOptions  # noqa: PLC0415
         from onnxruntime.transformers.optimizer import optimize_by_fusion  # noqa: PLC0415
 
     options = FusionOptions("bert")
+    # Its patterns are those of graphs whose constants are folded. Its own way there imports torch.
+    with TemporaryDirectory() as folder:
+        model = onnx.load(OrtLevel("basic")(source, Path(folder), materials).file)
     # By default it replaces the mask by the number of tokens before the padding, which is another thing where the
     # padding is on the left.
     options.attention_mask_format = AttentionMaskFormat.AttentionMask

@@ -28,15 +28,15 @@ GRAPH: tuple[Recipe, ...] = (
     Recipe(
         "batch-norm",
         "batch normalization folded into the layers around it",
-        (OrtLevel("basic"), FoldBatchNorm()),
+        (FoldBatchNorm(),),
         "fp32",
         _ANY,
         4,
     ),
     Recipe(
-        "smallest",
-        "constants folded, batch normalization too, dead and double weights dropped",
-        (OnnxslimSimplifier(), FoldConstants(), FoldBatchNorm(), DropDeadWeights()),
+        "all-portable",
+        "every rewriting that stays in the standard",
+        (OnnxscriptOptimizer(), OnnxslimSimplifier(), FoldConstants(), FoldBatchNorm(), DropDeadWeights()),
         "fp32",
         _ANY,
         5,
@@ -52,7 +52,7 @@ GRAPH: tuple[Recipe, ...] = (
     Recipe(
         "transformer-onnxruntime",
         "attention and its surroundings fused, by ONNX Runtime's patterns",
-        (OrtLevel("basic"), TransformerFusions("onnxruntime")),
+        (TransformerFusions("onnxruntime"),),
         "fp32",
         _ORT_ONLY,
         6,
