@@ -33,6 +33,11 @@ _DTYPES = frozenset({"FLOAT", "INT32", "INT64", "BOOL"})
 """The interpreter computes in float32, int64 and bool."""
 _REDUCTIONS = frozenset({"ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"})
 """Their axes became an input with opset 18; the converter asks for the attribute that they were before."""
+_WORDS = frozenset(
+    {"version", "extension", "graph", "fragment", "tensor", "integer", "scalar", "logical", "string", "true", "false"}
+    | {"for", "in", "if", "else", "yield", "lengthof", "shape_of", "range_of"}
+)
+"""NNEF's own (its specification 1.0, chapter 2)."""
 _ROWS = 4
 _TOLERANCE = 1e-4
 """Of the interpreter's answers, relative to the largest: both compute in float32."""
@@ -69,8 +74,10 @@ class NnefConvert:
             save_model(model, static / "model.onnx")
             ready = onnx.load(OrtLevel("basic")(static / "model.onnx", plain, materials).file)
             _axes_as_attributes(ready)
+            ready.graph.name = "model"  # a graph's name goes into the text, and `graph` itself is a keyword there
             save_model(ready, plain / "ready.onnx")
-            operations = _convert(plain / "ready.onnx", tree)
+            named = all(map(_is_name, (value.name for value in (*ready.graph.input, *ready.graph.output))))
+            operations = _convert(plain / "ready.onnx", tree, keep_names=named)
             _archive(tree, made)
         form = CompiledForm.of_graph(graph, made, tool=f"nnef {version()}", nodes=operations, rows=rows)
         form.write(made)
@@ -125,7 +132,12 @@ def _axes_as_attributes(model: onnx.ModelProto) -> None:
             del node.input[1:]
 
 
-def _convert(model_file: Path, tree: Path) -> int:
+def _is_name(text: str) -> bool:
+    """Whether it may stand in an NNEF graph; with others in it, all inputs and outputs are renamed."""
+    return text.isascii() and text.isidentifier() and text not in _WORDS
+
+
+def _convert(model_file: Path, tree: Path, *, keep_names: bool) -> int:
     """Write the NNEF model's folder; how many operations it has."""
     with of_extra("nnef"):
         from nnef_tools.conversion import ConversionError  # noqa: PLC0415 - the `nnef` extra
@@ -133,7 +145,7 @@ def _convert(model_file: Path, tree: Path) -> int:
         from nnef_tools.io.nnef import Writer  # noqa: PLC0415
         from nnef_tools.io.onnx import Reader  # noqa: PLC0415
         from nnef_tools.optimization.onnx_optimizer import Optimizer  # noqa: PLC0415
-    converter = Converter(keep_io_names=True)
+    converter = Converter(keep_io_names=keep_names)
     try:
         with silence():
             read = Optimizer()(Reader()(str(model_file)), only_required=True)
