@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -13,11 +13,7 @@ from onnx import helper, numpy_helper, parser
 from onnxyard.processing.composing import framed, front
 from pieces import specs, step
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Inputs = dict[str, np.ndarray]
-
+Inputs = dict[str, np.ndarray]
 HEADER = '<ir_version: 10, opset_import: ["" : {opset}]>\n'
 
 
