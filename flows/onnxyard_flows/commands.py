@@ -35,6 +35,15 @@ WorkersOption = Annotated[
     ),
 ]
 
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="A Dask scheduler whose workers make candidates, as tcp://10.0.0.5:8786; they must see the same files.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add `run` and `deployment`."""
@@ -44,6 +53,7 @@ def register(app: typer.Typer) -> None:
         project: ProjectArgument,
         until: UntilOption = None,
         workers: WorkersOption = 1,
+        dask: DaskOption = None,
         as_json: JsonOption = False,
         home: HomeOption = None,
     ) -> None:
@@ -51,7 +61,7 @@ def register(app: typer.Typer) -> None:
         settings = Settings.read(home=home, start=project)
         try:
             with _stdout_on_stderr():
-                document = run_lifecycle(settings, project, until, workers=workers)
+                document = run_lifecycle(settings, project, until, workers=workers, dask=dask)
         except GateFailedError as error:
             document = cast("dict[str, Any]", error.facts.pop("run"))
             if as_json:
@@ -107,7 +117,9 @@ def register(app: typer.Typer) -> None:
             err.print(f"{started['deployment']}: flow run {started['flow_run']} is {started['state']}")
 
 
-def run_lifecycle(settings: Settings, project: Path, until: str | None, *, workers: int = 1) -> dict[str, Any]:
+def run_lifecycle(
+    settings: Settings, project: Path, until: str | None, *, workers: int = 1, dask: str | None = None
+) -> dict[str, Any]:
     """Run the flow in this process, with the Prefect server that is named or an embedded one. Raises as the flow."""
     from onnxyard_flows.environment import prefect_api  # noqa: PLC0415 - sets what prefect reads when imported
 
@@ -120,7 +132,7 @@ def run_lifecycle(settings: Settings, project: Path, until: str | None, *, worke
         check_ready(settings, project)
         if server is not None:
             server.wait()
-        document: dict[str, Any] = onnx_lifecycle(str(project.resolve()), until, str(settings.home), workers)
+        document: dict[str, Any] = onnx_lifecycle(str(project.resolve()), until, str(settings.home), workers, dask)
         return document
 
 

@@ -54,7 +54,11 @@ MODEL_FILE = "model.onnx"
 
 @flow(name="onnx-lifecycle", flow_run_name="{project}", persist_result=False, validate_parameters=False)
 def onnx_lifecycle(
-    project: str = ".", until: str | None = None, home: str | None = None, workers: int = 1
+    project: str = ".",
+    until: str | None = None,
+    home: str | None = None,
+    workers: int = 1,
+    dask: str | None = None,
 ) -> dict[str, Any]:
     """Carry a project to `until` (deploy by default); stages whose results are kept are not run again.
 
@@ -63,6 +67,7 @@ def onnx_lifecycle(
         until: The last stage to run.
         home: The folder that holds all state; as `onnxyard run --home`.
         workers: Candidates that optimize makes at a time.
+        dask: The address of a Dask scheduler whose workers make them.
 
     Returns:
         The document that `onnxyard run --json` prints.
@@ -78,7 +83,7 @@ def onnx_lifecycle(
     settings = Settings.read(home=Path(home) if home else None, start=folder)
     yard = Yard(settings)
     lifecycle = Lifecycle(
-        yard, yard.acquired(load_project(folder)), run_id=str(flow_run.id or uuid4()), workers=workers
+        yard, yard.acquired(load_project(folder)), run_id=str(flow_run.id or uuid4()), workers=workers, dask=dask
     )
     return lifecycle.run(_stage(until))
 
@@ -104,9 +109,9 @@ def _stage(until: str | None) -> Stage:
 class Lifecycle:
     """One run of one project in one installation."""
 
-    def __init__(self, yard: Yard, project: Project, *, run_id: str, workers: int = 1) -> None:
+    def __init__(self, yard: Yard, project: Project, *, run_id: str, workers: int = 1, dask: str | None = None) -> None:
         self._yard = yard
-        self._workers = workers
+        self._workers, self._dask = workers, dask
         self._project = project
         self._run_id = run_id
         self._actor = this_actor()
@@ -137,6 +142,7 @@ class Lifecycle:
                     bars=progress,
                     shelf=settings.shelf,
                     workers=self._workers,
+                    dask=self._dask,
                 )
                 document = self._carry(workshop, until)
             runs.end(uow, row, state=RunState.FINISHED, now=_now(), version=document["version"])

@@ -91,6 +91,7 @@ class Workshop:
         bars: Progress for people.
         shelf: What optimize keeps between runs.
         workers: Candidates that optimize makes at a time.
+        dask: Address of a Dask scheduler whose workers make them.
         done: How each stage went, filled as they go.
     """
 
@@ -103,6 +104,7 @@ class Workshop:
     bars: Bars
     shelf: Path
     workers: int
+    dask: str | None
     done: dict[str, Done] = field(default_factory=dict)
 
     def result(self, job: StageJob[R]) -> R:

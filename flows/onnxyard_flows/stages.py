@@ -116,6 +116,7 @@ def _optimize(workshop: Workshop, developed: DevelopResult, exported: ExportResu
             machine,
             shelf=workshop.shelf,
             workers=workshop.workers,
+            dask=workshop.dask,
         )
 
     def call(inputs: Path, work: Path, report: Report) -> OptimizeResult:

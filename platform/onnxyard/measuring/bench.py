@@ -64,7 +64,7 @@ class Bench:
     """
 
     def __init__(self, file: Path, setup: Setup, *, scratch: Path, limit_s: float = 300.0) -> None:
-        self.setup = setup
+        self.file, self.setup = file, setup
         self._limit_s = limit_s
         self._numbers = itertools.count()
         self._worker = _start(setup, scratch)

@@ -1,23 +1,39 @@
-"""Candidates made in children: several at a time where that is asked for, never beside a measurement."""
+"""Candidates made in children, several at a time where that is asked for, here or by a Dask cluster's workers.
+
+Never beside a measurement: whoever makes a candidate keeps measurements on its machine waiting.
+"""
 
 from __future__ import annotations
 
 import os
 import queue
 import sys
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from onnxyard.errors import MissingExtraError, OnnxyardError, StorageFullError, UnsupportedModelError, UserCodeError
+from onnxyard.errors import (
+    MissingExtraError,
+    OnnxyardError,
+    StorageFullError,
+    UnreachableError,
+    UnsupportedModelError,
+    UserCodeError,
+)
+from onnxyard.lifecycle.digest import digest_of
 from onnxyard.measuring.exclusive import working_beside
 from onnxyard.toolchains.worker import Ask, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Executor
 
 _PROGRAM = Path(__file__).with_name("making_child.py")
+_START_S = 120.0
+_IDLE: defaultdict[str, queue.SimpleQueue[Worker]] = defaultdict(queue.SimpleQueue)
+"""Children of this process that have nothing to do, by what they were told: starting one takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +59,72 @@ class Made:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One candidate to make.
+
+    Attributes:
+        recipe: The recipe's name.
+        source: The exported model's file.
+        folder: Where the candidate is to lie.
+        prepared: What a child is told first (`onnxyard.stages.optimize.making_child.prepare`).
+        scratch: For the child's log.
+        limit_s: How long it may take.
+    """
+
+    recipe: str
+    source: str
+    folder: str
+    prepared: dict[str, Any]
+    scratch: str
+    limit_s: float
+
+
 class Makers:
-    """Child processes that make candidates.
+    """Makes candidates, each once.
 
     Args:
-        prepared: What each is told first (`onnxyard.stages.optimize.making_child.prepare`).
+        prepared: What each child is told first.
         source: The exported model's file.
         folder: Candidates are made below it, one folder per recipe.
         scratch: For the children's logs.
         workers: How many at a time.
+        dask: The address of a Dask scheduler whose workers make them, on machines that see the same files at the same
+            places; None makes them here.
+
+    Raises:
+        MissingExtraError: Dask is asked for and not installed.
+        UnreachableError: its scheduler does not answer.
     """
 
-    def __init__(self, prepared: dict[str, Any], source: Path, folder: Path, *, scratch: Path, workers: int) -> None:
+    def __init__(
+        self,
+        prepared: dict[str, Any],
+        source: Path,
+        folder: Path,
+        *,
+        scratch: Path,
+        workers: int,
+        dask: str | None = None,
+    ) -> None:
         self._prepared, self._source, self._folder, self._scratch = prepared, source, folder, scratch
         self._done: dict[str, Made] = {}
-        self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="maker")
+        self._client: Any = None if dask is None else _dask_client(dask)
+        self._pool: Executor = (
+            ThreadPoolExecutor(workers, thread_name_prefix="maker")
+            if self._client is None
+            else self._client.get_executor()
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        while not self._idle.empty():
-            self._idle.get().close()
+        self._pool.shutdown(cancel_futures=self._client is None)
+        if self._client is not None:
+            self._client.run(dismiss, self._prepared)
+            self._client.close()
+        dismiss(self._prepared)
 
     def make(self, recipes: Iterable[str], *, limit_s: float) -> dict[str, Made]:
         """Make these recipes' candidates, unless they are made already; each has so much time.
@@ -77,52 +135,71 @@ class Makers:
         """
         names = list(recipes)
         missing = [name for name in names if name not in self._done]
-        if missing:
-            with working_beside():
-                made = self._pool.map(lambda name: self._make(name, limit_s), missing)
-                self._done |= dict(zip(missing, made, strict=True))
+        made = self._pool.map(make_in_child, [self._job(name, limit_s) for name in missing])
+        self._done |= dict(zip(missing, made, strict=True))
         return {name: self._done[name] for name in names}
 
-    def _make(self, recipe: str, limit_s: float) -> Made:
+    def _job(self, recipe: str, limit_s: float) -> Job:
         folder = self._folder / recipe
-        worker = self._worker()
+        return Job(recipe, str(self._source), str(folder), self._prepared, str(self._scratch), limit_s)
+
+
+def make_in_child(job: Job) -> Made:
+    """Make one candidate in a child of this process, and wait for it. Raises as `Makers.make`."""
+    given = {"recipe": job.recipe, "source": job.source, "folder": job.folder}
+    idle = _IDLE[digest_of(job.prepared)]
+    with working_beside():
+        worker = _worker(idle, job)
         try:
-            said = worker.ask(
-                Ask(
-                    "make",
-                    {"recipe": recipe, "source": str(self._source), "folder": str(folder)},
-                    limit_s,
-                    _BrokenError,
-                )
-            )
+            said = worker.ask(Ask("make", given, job.limit_s, _BrokenError))
         except _BrokenError as error:  # the child is gone
             return Made(None, failure=error.detail, broke=True)
-        except (UserCodeError, StorageFullError):
-            self._idle.put(worker)
-            raise
         except OnnxyardError as error:
-            self._idle.put(worker)
+            idle.put(worker)
+            if isinstance(error, UserCodeError | StorageFullError):
+                raise
             broke = bool(error.facts.get("broke", isinstance(error, MissingExtraError)))
             return Made(None, failure=f"{error.detail} {error.remedy}".strip(), broke=broke)
-        self._idle.put(worker)
-        return Made(
-            Path(said["file"]), said["precision"], said["portable"], said["facts"], seconds=float(said["seconds"])
-        )
+        idle.put(worker)
+        file, seconds = Path(said["file"]), float(said["seconds"])
+        return Made(file, said["precision"], said["portable"], said["facts"], seconds=seconds)
 
-    def _worker(self) -> Worker:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            worker = Worker(
-                Path(sys.executable),
-                _PROGRAM,
-                name="maker",
-                home=self._scratch,
-                environ={**os.environ},
-                title="process that makes candidates",
-            )
-            worker.ask(Ask("prepare", self._prepared, 120.0, UnsupportedModelError))
-            return worker
+
+def dismiss(prepared: dict[str, Any]) -> None:
+    """End the idle children that were told this."""
+    idle = _IDLE.pop(digest_of(prepared), None)
+    while idle is not None and not idle.empty():
+        idle.get().close()
+
+
+def _worker(idle: queue.SimpleQueue[Worker], job: Job) -> Worker:
+    try:
+        return idle.get_nowait()
+    except queue.Empty:
+        title = "process that makes candidates"
+        scratch = Path(job.scratch)
+        worker = Worker(Path(sys.executable), _PROGRAM, name="maker", home=scratch, environ={**os.environ}, title=title)
+        worker.ask(Ask("prepare", job.prepared, _START_S, UnsupportedModelError))
+        return worker
+
+
+def _dask_client(address: str) -> Any:  # noqa: ANN401 - distributed ships no types
+    try:
+        from distributed import Client  # noqa: PLC0415 - the `dask` extra
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Candidates are to be made by a Dask cluster, and Dask is not installed.",
+            remedy="Install it with: pip install 'onnxyard[dask]'",
+            extra="dask",
+        ) from error
+    try:
+        return Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UnreachableError(
+            f"The Dask scheduler does not answer: {error}",
+            where=address,
+            remedy="Start it, or leave --dask out: candidates are made here then.",
+        ) from error
 
 
 class _BrokenError(UnsupportedModelError):

@@ -38,6 +38,7 @@ class OptimizeRequest:
         shelf: A folder that outlives the workspace: what passes made, and how far a search came, so that nothing is
             computed twice. None keeps nothing. What lies there changes no result.
         workers: Candidates made at a time; timing is always alone on its machine.
+        dask: The address of a Dask scheduler whose workers make candidates; None makes them here.
     """
 
     project: Project
@@ -48,6 +49,7 @@ class OptimizeRequest:
     machine: str
     shelf: Path | None = None
     workers: int = 1
+    dask: str | None = None
 
     def key(self) -> str:
         """Depends on the exported model, the data, the goals, the targets and the machine that measures."""

@@ -101,6 +101,7 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
                 place.made,
                 scratch=place.children,
                 workers=request.workers,
+                dask=request.dask,
             )
         )
         tried = 0
