@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from onnxyard.errors import InvalidRequestError
 from onnxyard.lifecycle.setup import Setup
 from onnxyard.runtimes.machine import usable_cores
-from onnxyard.runtimes.runtime import is_emulated, runtime_named
+from onnxyard.runtimes.runtime import is_emulated, numeric_of, options_of
 from onnxyard.stages.optimize.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _fits(recipe: Recipe, runtime: str, provider: str) -> bool:
 
 
 def _way(runtime: str, provider: str, recipes: tuple[Recipe, ...], section: TargetSection) -> Way:
-    options = dict(runtime_named(runtime).options)
+    options = dict(options_of(runtime, provider))
     if "precision" in options:
         allowed = [each for each in options["precision"] if PRECISION_OF[each] in section.precision]
         options["precision"] = tuple(dict.fromkeys((options["precision"][0], *allowed)))
@@ -202,7 +202,7 @@ def _way(runtime: str, provider: str, recipes: tuple[Recipe, ...], section: Targ
         recipes,
         (section.threads,) if section.threads else _thread_counts(usable_cores()),
         options,
-        runtime_named(runtime).numeric,
+        numeric_of(runtime, provider),
         is_emulated(runtime, provider),
     )
 
