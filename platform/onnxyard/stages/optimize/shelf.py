@@ -4,6 +4,7 @@
 KEY/content/...      what was made
 KEY/manifest.json    path, sha256 and size of each file
 KEY.lock             held while somebody looks, or makes it
+.scratch-...         what is being made
 ```
 """
 
@@ -15,7 +16,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from onnxyard.errors import InvalidRequestError
@@ -23,6 +24,8 @@ from onnxyard.lifecycle.artifact import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_SCRATCH = ".scratch-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +68,40 @@ class Shelf:
         return None
 
     def keep(self, key: str, made: Path) -> Path:
-        """Move a folder below the shelf's own file system into its place; the folder it lies in afterwards.
+        """Move a folder below `scratch` into its place; where its content lies afterwards.
 
         Call it inside `alone`, after `find` found nothing.
         """
-        with TemporaryDirectory(dir=self.folder, prefix=".new-") as scratch:
-            entry = Path(scratch, "entry")
-            entry.mkdir()
-            (entry / "manifest.json").write_bytes(Artifact.of_folder(made).manifest())
-            made.rename(entry / "content")
-            entry.rename(self.folder / key)
+        entry = made.with_name(f"{made.name}.entry")
+        entry.mkdir()
+        (entry / "manifest.json").write_bytes(Artifact.of_folder(made).manifest())
+        made.rename(entry / "content")
+        entry.rename(self.folder / key)
         return self.folder / key / "content"
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder to make something in that is to be kept; gone afterwards."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self.folder, prefix=".new-") as scratch:
-            yield Path(scratch)
+        """A folder to make something in that is to be kept; gone afterwards, or when the next one asks for its own."""
+        with self.alone("scratch"):
+            for leftover in self.folder.glob(f"{_SCRATCH}*"):
+                _sweep(leftover)
+            folder = Path(mkdtemp(prefix=_SCRATCH, dir=self.folder))
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(handle)
+
+
+def _sweep(leftover: Path) -> None:
+    """Remove a scratch folder, unless the process that made it still lives: it holds a lock."""
+    handle = os.open(leftover, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(leftover, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(handle)
