@@ -53,6 +53,23 @@ def linear(path: Path, *, external: bool = False, scale: float = 1.0) -> tuple[P
     return written, weights
 
 
+def counting(path: Path, *, rounds: int) -> Path:
+    """A Loop that adds 1 to `features`, FLOAT [batch, 4], so many times."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["value", "one"], ["next"])],
+        "body",
+        [tensor("round", INT64, []), tensor("go", TensorProto.BOOL, []), tensor("value", FLOAT, ["batch", 4])],
+        [tensor("on", TensorProto.BOOL, []), tensor("next", FLOAT, ["batch", 4])],
+    )
+    return write(
+        path,
+        [helper.make_node("Loop", ["rounds", "go_on", "features"], ["scores"], body=body)],
+        [tensor("features", FLOAT, ["batch", 4])],
+        [tensor("scores", FLOAT, ["batch", 4])],
+        weights={"rounds": np.array(rounds), "go_on": np.array(True), "one": np.ones((1, 1), np.float32)},
+    )
+
+
 def endless(path: Path) -> Path:
     """A Loop whose condition stays true: 2^63 rounds."""
     body = helper.make_graph(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def open_session(model: Path | bytes, options: ort.SessionOptions, providers: Sequence[str]) -> ort.InferenceSession:
+def open_session(model: Path | bytes, options: ort.SessionOptions, providers: Sequence[Any]) -> ort.InferenceSession:
     """As `ort.InferenceSession`, with the extensions' operators where the graph uses them.
 
     Whether it does shows in ONNX Runtime's refusal, so that no other model pays for the question.
@@ -23,7 +23,7 @@ def open_session(model: Path | bytes, options: ort.SessionOptions, providers: Se
     Args:
         model: The ONNX file, or its bytes.
         options: The session's; changed where the operators are registered.
-        providers: Execution providers.
+        providers: Execution providers; none where `options` hold them.
 
     Raises:
         MissingExtraError: it uses them, and onnxruntime-extensions is not installed.

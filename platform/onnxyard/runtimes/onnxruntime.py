@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -10,63 +14,83 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.extensions import open_session
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.options import settled
+from onnxyard.runtimes.providers.catalogue import provider_named
+from onnxyard.runtimes.providers.cpu import CPU
+from onnxyard.runtimes.providers.sessions import session_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-VERIFIED_PROVIDERS = frozenset({"CPUExecutionProvider"})
-"""Providers whose answers our tests compare with the source framework's. A new one is added together with its tests."""
-
-_FATAL = 4
-"""ORT's own log level: everything it logs below it also comes back as an exception or is read from the session."""
 _DTYPES = {"float": "FLOAT", "double": "DOUBLE", "float16": "FLOAT16", "bfloat16": "BFLOAT16", "string": "STRING"}
 _DTYPES |= {name: name.upper() for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")}
 _DTYPES |= {"bool": "BOOL"}
 
 
 class OnnxRuntime:
-    """The `Runtime` port over ONNX Runtime."""
+    """The `Runtime` port over ONNX Runtime.
+
+    Attributes:
+        options: Those of the CPU provider; others have others (`onnxyard.runtimes.runtime.options_of`).
+        numeric: Likewise.
+    """
+
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = CPU.options
+    numeric: ClassVar[frozenset[str]] = CPU.numeric
 
     @staticmethod
-    def load(model_file: Path, *, provider: str, threads: int) -> OrtModel:
+    def load(model_file: Path, *, provider: str, threads: int, options: Mapping[str, str] = NO_OPTIONS) -> OrtModel:
         """Load a model whose digest was verified; external data is found beside it.
 
         Args:
-            model_file: The ONNX file.
+            model_file: The ONNX file, or the `.ort` file that it was converted to.
             provider: A verified execution provider, as `CPUExecutionProvider`.
             threads: Intra-op threads; 0 lets ORT choose.
+            options: What differs from the provider's defaults.
 
         Raises:
-            UnsupportedModelError: the provider is not verified or would silently give way to another; or ORT has no
-                kernel for an operator.
+            UnsupportedModelError: the provider is not verified, has no device here, or would silently give way to
+                another; or it has no kernel for an operator.
             ArtifactCorruptError: the file is missing, cut short or not a model.
-            MissingExtraError: it uses operators of onnxruntime-extensions, which is not installed.
+            InvalidRequestError: the provider has no such option, or it takes other values.
+            MissingExtraError: the provider's package is not installed; or the graph uses operators of
+                onnxruntime-extensions, which is not.
         """
-        if provider not in VERIFIED_PROVIDERS:
-            raise UnsupportedModelError(
-                f"The execution provider {provider!r} is not verified for ONNX Runtime {ort.__version__}.",
-                remedy=f"Verified: {', '.join(sorted(VERIFIED_PROVIDERS))}.",
-            )
-        if provider not in ort.get_available_providers():
-            # Asked for it nevertheless, ORT would only log a warning and run on the CPU.
-            raise UnsupportedModelError(
-                f"This ONNX Runtime has no {provider}.", remedy=f"It has {', '.join(ort.get_available_providers())}."
-            )
-        session = _open(model_file, provider, _options(provider, threads))
-        if session.get_providers()[:1] != [provider]:
-            raise UnsupportedModelError(
-                f"{provider} was asked for, but the session runs on {', '.join(session.get_providers())}.",
-                where=str(model_file),
-            )
-        return OrtModel(session)
+        return OrtModel(_session(model_file, provider, threads, options))
 
     @staticmethod
     def load_bytes(model: bytes) -> OrtModel:
         """A small model of our own making, on the CPU with one thread. Raises as `load`."""
-        return OrtModel(_open(model, "CPUExecutionProvider", _options("CPUExecutionProvider", 1)))
+        return OrtModel(_session(model, CPU.name, 1, NO_OPTIONS))
+
+    @staticmethod
+    def placement(
+        model_file: Path,
+        *,
+        provider: str,
+        threads: int,
+        options: Mapping[str, str] = NO_OPTIONS,
+        inputs: Mapping[str, np.ndarray],
+    ) -> dict[str, int]:
+        """Run the model once under ONNX Runtime's profiler: how many nodes each provider executed.
+
+        They are nodes of the graph as it was rewritten at load: fused ones are one. Raises as `load` and
+        `OrtModel.run`.
+        """
+        with TemporaryDirectory() as scratch:
+            session = _session(model_file, provider, threads, options, profile=Path(scratch, "profile"))
+            OrtModel(session).run(inputs)
+            events = json.loads(Path(session.end_profiling()).read_bytes())
+        # A node inside a loop runs many times.
+        executed = {
+            (event["args"]["provider"], event["name"], event["args"]["node_index"])
+            for event in events
+            if event.get("cat") == "Node" and "provider" in event["args"]
+        }
+        return dict(Counter(provider for provider, *_ in sorted(executed)))
 
 
 class OrtModel:
@@ -112,28 +136,41 @@ class OrtModel:
         return dict(zip(self._outputs, values, strict=True))
 
 
-def _options(provider: str, threads: int) -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.log_severity_level = _FATAL
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    if provider != "CPUExecutionProvider":
+def _session(
+    model: Path | bytes, name: str, threads: int, given: Mapping[str, str], *, profile: Path | None = None
+) -> ort.InferenceSession:
+    provider = provider_named(name)
+    settled_options = settled(provider.options, given, of=provider.name)
+    if lack := provider.lack():
+        raise lack.error()
+    options = session_options(settled_options, threads)
+    if provider is not CPU:
         # Without it, nodes that the provider cannot run go to the CPU without a word.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    return options
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    session = _open(model, provider.attach(options, settled_options, threads), options)
+    if session.get_providers()[:1] != [provider.name]:
+        raise UnsupportedModelError(
+            f"{provider.name} was asked for, but the session runs on {', '.join(session.get_providers())}.",
+            where=_where(model),
+        )
+    return session
 
 
-def _open(model: Path | bytes, provider: str, options: ort.SessionOptions) -> ort.InferenceSession:
-    where = "" if isinstance(model, bytes) else str(model)
+def _open(model: Path | bytes, providers: Sequence[Any], options: ort.SessionOptions) -> ort.InferenceSession:
     try:
-        return open_session(model, options, [provider])
+        return open_session(model, options, providers)
     except (
         ort_errors.InvalidArgument,  # "No graph was found in the protobuf", as in an empty file
         ort_errors.InvalidProtobuf,
         ort_errors.NoModel,
         ort_errors.NoSuchFile,
     ) as error:
-        raise ArtifactCorruptError(f"ONNX Runtime cannot read the model: {_first_line(error)}", where=where) from error
+        raise ArtifactCorruptError(
+            f"ONNX Runtime cannot read the model: {_first_line(error)}", where=_where(model)
+        ) from error
     except (
         ort_errors.InvalidGraph,
         ort_errors.NotImplemented,
@@ -142,8 +179,12 @@ def _open(model: Path | bytes, provider: str, options: ort.SessionOptions) -> or
         ort_errors.RuntimeException,
     ) as error:
         raise UnsupportedModelError(
-            f"ONNX Runtime {ort.__version__} cannot run the model: {_first_line(error)}", where=where
+            f"ONNX Runtime {ort.__version__} cannot run the model: {_first_line(error)}", where=_where(model)
         ) from error
+
+
+def _where(model: Path | bytes) -> str:
+    return "" if isinstance(model, bytes) else str(model)
 
 
 def _spec(value: ort.NodeArg) -> TensorSpec:

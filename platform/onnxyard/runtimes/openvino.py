@@ -1,16 +1,21 @@
-"""OpenVINO: reads ONNX natively. Computes in float32 unless the model itself says otherwise."""
+"""OpenVINO: reads ONNX natively. Computes in float32 unless it is told otherwise."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from onnxyard.errors import ArtifactCorruptError, UnsupportedModelError
+from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.options import settled
+from onnxyard.runtimes.outputs import check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,49 +25,59 @@ if TYPE_CHECKING:
 
 VERIFIED_DEVICES = frozenset({"CPU"})
 """Devices whose answers our tests compare with the source framework's."""
+_HINTS = {"latency": "LATENCY", "throughput": "THROUGHPUT"}
+_FLAGS = {"on": "YES", "off": "NO"}
 
 
 class OpenVino:
-    """The `Runtime` port over OpenVINO."""
+    """The `Runtime` port over OpenVINO.
+
+    Attributes:
+        options: `precision` is what it computes in; on processors with AMX its own default would be bfloat16 (error
+            3e-3 instead of 2.5e-7), chosen without a word. `hint` divides the threads into streams, one for latency.
+            `pinning` ties threads to cores: two processes that do so on the same cores disturb each other.
+    """
+
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+        {"precision": ("f32", "bf16", "f16"), "hint": ("latency", "throughput"), "pinning": ("on", "off")}
+    )
+    numeric: ClassVar[frozenset[str]] = frozenset({"precision"})
 
     @staticmethod
-    def load(model_file: Path, *, provider: str, threads: int) -> OpenVinoModel:
+    def load(
+        model_file: Path, *, provider: str, threads: int, options: Mapping[str, str] = NO_OPTIONS
+    ) -> OpenVinoModel:
         """Load a model whose digest was verified; external data is found beside it.
 
         Args:
             model_file: The ONNX file.
             provider: A verified device, as `CPU`.
             threads: Inference threads; 0 lets OpenVINO choose.
+            options: What differs from the defaults.
 
         Raises:
-            UnsupportedModelError: the device is not verified or not the one that runs it; OpenVINO lacks an operator.
+            UnsupportedModelError: the device is not verified or not the one that runs it; OpenVINO lacks an operator;
+                this processor does not compute in the precision.
             ArtifactCorruptError: the file is missing, cut short or not a model.
+            InvalidRequestError: there is no such option, or it takes other values.
         """
-        import openvino  # noqa: PLC0415 - the `runtimes` extra
+        return _load(model_file, provider, threads, options, {})
 
-        if provider not in VERIFIED_DEVICES:
-            raise UnsupportedModelError(
-                f"The device {provider!r} is not verified for OpenVINO {metadata.version('openvino')}.",
-                remedy=f"Verified: {', '.join(sorted(VERIFIED_DEVICES))}.",
-            )
-        graph = read_graph(model_file)  # OpenVINO reports an unreadable file and an unknown operator alike
-        # On processors with AMX its default is bfloat16 (error 3e-3 instead of 2.5e-7), chosen without a word.
-        config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        if threads:
-            config["INFERENCE_NUM_THREADS"] = str(threads)
-        try:
-            core = openvino.Core()
-            compiled = core.compile_model(core.read_model(model_file), provider, config)
-            devices = list(compiled.get_property("EXECUTION_DEVICES"))
-        except RuntimeError as error:
-            raise UnsupportedModelError(
-                f"OpenVINO {metadata.version('openvino')} cannot run the model: {_gist(error)}", where=str(model_file)
-            ) from error
-        if devices != [provider]:
-            raise UnsupportedModelError(
-                f"{provider} was asked for, but the model runs on {', '.join(devices)}.", where=str(model_file)
-            )
-        return OpenVinoModel(compiled, graph.signature, provider)
+    @staticmethod
+    def placement(
+        model_file: Path,
+        *,
+        provider: str,
+        threads: int,
+        options: Mapping[str, str] = NO_OPTIONS,
+        inputs: Mapping[str, np.ndarray],
+    ) -> dict[str, int]:
+        """Run the model once with OpenVINO's counters on: how many nodes it executed, by device and precision.
+
+        They are nodes of the graph as it was compiled: fused ones are one, and conversions of precision and layout are
+        nodes of their own. Raises as `load` and `OpenVinoModel.run`.
+        """
+        return _load(model_file, provider, threads, options, {"PERF_COUNT": "YES"}).executed(inputs)
 
 
 class OpenVinoModel:
@@ -90,6 +105,11 @@ class OpenVinoModel:
     def provider(self) -> str:
         return self._provider
 
+    @property
+    def precision(self) -> str:
+        """What it computes floats in, read back from the compiled model, as `f32`."""
+        return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs by name.
 
@@ -109,26 +129,73 @@ class OpenVinoModel:
             raise UnsupportedModelError(
                 f"The model fails on inputs of the shapes {shapes_of(inputs)}: {_gist(error)}"
             ) from error
-        self._check_outputs(inputs, outputs)
+        # A Reshape to a fixed length runs on any other without a word, and gives rows short or too many.
+        check_outputs(self._signature, inputs, outputs)
         return outputs
 
-    def _check_outputs(self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
-        """OpenVINO runs a Reshape to a fixed length on any other without a word and gives rows short or too many."""
-        lengths = {
-            axis: length
-            for spec in self._signature.inputs
-            for axis, length in zip(spec.shape, inputs[spec.name].shape, strict=True)
-        }
-        for spec in self._signature.outputs:
-            array = outputs[spec.name]
-            wanted = [lengths.get(axis, axis) for axis in spec.shape]
-            if len(wanted) != array.ndim or any(
-                isinstance(want, int) and want != got for want, got in zip(wanted, array.shape, strict=True)
-            ):
-                raise UnsupportedModelError(
-                    f"For inputs of the shapes {shapes_of(inputs)} the model gives {spec.name!r} the shape "
-                    f"{list(array.shape)} instead of {wanted}."
-                )
+    def executed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, int]:
+        """Run once: nodes that were executed, by device and precision. It needs counters. Raises as `run`."""
+        from openvino import ProfilingInfo  # noqa: PLC0415 - the `runtimes` extra
+
+        self.run(inputs)
+        nodes = {node.get_friendly_name(): node.get_rt_info() for node in self._compiled.get_runtime_model().get_ops()}
+        counted = Counter(
+            f"{self._provider} {_precision(nodes, node)}"
+            for node in self._local.request.profiling_info
+            if node.status == ProfilingInfo.Status.EXECUTED
+        )
+        return dict(sorted(counted.items()))
+
+
+def _load(
+    model_file: Path, device: str, threads: int, given: Mapping[str, str], further: Mapping[str, str]
+) -> OpenVinoModel:
+    import openvino  # noqa: PLC0415 - the `runtimes` extra
+
+    version = metadata.version("openvino")
+    if device not in VERIFIED_DEVICES:
+        raise UnsupportedModelError(
+            f"The device {device!r} is not verified for OpenVINO {version}.",
+            remedy=f"Verified: {', '.join(sorted(VERIFIED_DEVICES))}.",
+        )
+    options = settled(OpenVino.options, given, of="OpenVINO")
+    graph = read_graph(model_file)  # OpenVINO reports an unreadable file and an unknown operator alike
+    config = {
+        "INFERENCE_PRECISION_HINT": options["precision"],
+        "PERFORMANCE_HINT": _HINTS[options["hint"]],
+        "ENABLE_CPU_PINNING": _FLAGS[options["pinning"]],
+        **further,
+    }
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = str(threads)
+    try:
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(model_file), device, config)
+        devices = list(compiled.get_property("EXECUTION_DEVICES"))
+    except RuntimeError as error:
+        raise UnsupportedModelError(
+            f"OpenVINO {version} cannot run the model: {_gist(error)}", where=str(model_file)
+        ) from error
+    if devices != [device]:
+        raise UnsupportedModelError(
+            f"{device} was asked for, but the model runs on {', '.join(devices)}.", where=str(model_file)
+        )
+    model = OpenVinoModel(compiled, graph.signature, device)
+    if model.precision != options["precision"]:
+        # OpenVINO goes back to float32 without a word.
+        raise UnsupportedModelError(
+            f"{options['precision']} was asked for, but OpenVINO computes in {model.precision} on this processor.",
+            where=str(model_file),
+            remedy="Leave the option 'precision' out, or run on a processor with instructions for it.",
+        )
+    return model
+
+
+def _precision(nodes: Mapping[str, Any], node: Any) -> str:  # noqa: ANN401 - untyped package
+    """As the compiled graph has it; where that does not list the node, as its kernel is called (`jit_avx2_f32`)."""
+    if node.node_name in nodes:
+        return str(nodes[node.node_name]["runtimePrecision"].astype(str))
+    return str(node.exec_type).rpartition("_")[2]
 
 
 def _gist(error: RuntimeError) -> str:

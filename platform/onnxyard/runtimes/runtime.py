@@ -2,14 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import platform
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
 
 from onnxyard.errors import InvalidRequestError, MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onnxyard.ports.runtime import Runtime
 
-NAMES = ("onnxruntime", "openvino")
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Where a runtime's adapter lies, and what it needs.
+
+    Attributes:
+        title: As its makers write it.
+        module: The adapter's module, imported when it is asked for.
+        name: Its class there.
+        needs: The module that must be installed.
+        extra: The extra of Onnxyard that brings it.
+        package: The distribution whose version is the runtime's.
+    """
+
+    title: str
+    module: str
+    name: str
+    needs: str
+    extra: str
+    package: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether what it needs is there; nothing of it is imported to find out."""
+        try:
+            return find_spec(self.needs) is not None
+        except ModuleNotFoundError:  # a package that would hold it
+            return False
+
+    def missing(self) -> MissingExtraError:
+        """What to say where it is not."""
+        return MissingExtraError(
+            f"{self.title} is not installed.",
+            remedy=f"Install it with: pip install 'onnxyard[{self.extra}]'",
+            extra=self.extra,
+        )
+
+
+ADAPTERS = {
+    "onnxruntime": Adapter(
+        "ONNX Runtime", "onnxyard.runtimes.onnxruntime", "OnnxRuntime", "onnxruntime", "", "onnxruntime"
+    ),
+    "openvino": Adapter("OpenVINO", "onnxyard.runtimes.openvino", "OpenVino", "openvino", "runtimes", "openvino"),
+    "iree": Adapter("IREE", "onnxyard.runtimes.iree", "Iree", "iree.runtime", "iree", "iree-base-runtime"),
+    "nnef": Adapter("NNEF", "onnxyard.runtimes.nnef", "Nnef", "nnef_tools", "nnef", "nnef-tools"),
+}
+"""Every runtime by the name that a target gives it."""
+NAMES = tuple(ADAPTERS)
+CUDA_PROVIDERS = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider"})
+"""They need onnxruntime-gpu, which takes the place of onnxruntime: never both in one environment."""
+_ARM = frozenset({"arm64", "aarch64"})
 
 
 def runtime_named(name: str) -> Runtime:
@@ -19,20 +75,45 @@ def runtime_named(name: str) -> Runtime:
         InvalidRequestError: nothing is called so.
         MissingExtraError: it is not installed.
     """
-    if name == "onnxruntime":
-        from onnxyard.runtimes.onnxruntime import OnnxRuntime  # noqa: PLC0415 - only the one that is asked for
+    adapter = ADAPTERS.get(name)
+    if adapter is None:
+        raise InvalidRequestError(f"There is no runtime called {name!r}.", remedy=f"Use one of: {', '.join(NAMES)}.")
+    if not adapter.installed:
+        raise adapter.missing()
+    return cast("Runtime", getattr(import_module(adapter.module), adapter.name)())
 
-        return OnnxRuntime()
-    if name == "openvino":
-        try:
-            import openvino  # noqa: F401, PLC0415 - the `runtimes` extra
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(
-                "OpenVINO is not installed.",
-                remedy="Install it with: pip install 'onnxyard[runtimes]'",
-                extra="runtimes",
-            ) from error
-        from onnxyard.runtimes.openvino import OpenVino  # noqa: PLC0415 - as above
 
-        return OpenVino()
-    raise InvalidRequestError(f"There is no runtime called {name!r}.", remedy=f"Use one of: {', '.join(NAMES)}.")
+def options_of(runtime: str, provider: str) -> Mapping[str, tuple[str, ...]]:
+    """What can be tuned where this provider runs: by option, its values, the default first. Raises as the next two."""
+    if runtime == "onnxruntime":
+        from onnxyard.runtimes.providers.catalogue import provider_named  # noqa: PLC0415 - it imports ONNX Runtime
+
+        return provider_named(provider).options
+    return runtime_named(runtime).options
+
+
+def numeric_of(runtime: str, provider: str) -> frozenset[str]:
+    """Those of `options_of` that change answers.
+
+    Raises:
+        InvalidRequestError: nothing is called so.
+        UnsupportedModelError: the provider is not verified.
+        MissingExtraError: the runtime is not installed.
+    """
+    if runtime == "onnxruntime":
+        from onnxyard.runtimes.providers.catalogue import provider_named  # noqa: PLC0415 - as above
+
+        return provider_named(provider).numeric
+    return runtime_named(runtime).numeric
+
+
+def toolchain_of(runtime: str, provider: str) -> str | None:
+    """The toolchain that a provider lives in, as `cuda`; None where this environment runs it."""
+    return "cuda" if runtime == "onnxruntime" and provider in CUDA_PROVIDERS else None
+
+
+def is_emulated(runtime: str, provider: str) -> bool:
+    """Whether it imitates other hardware here, so that its latency is none of anything's: never presented as speed."""
+    if runtime == "onnxruntime" and provider == "QNNExecutionProvider":
+        return platform.machine().lower() not in _ARM  # Qualcomm's NPUs sit beside Arm cores
+    return runtime == "nnef"  # operation by operation in PyTorch

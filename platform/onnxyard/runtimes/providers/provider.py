@@ -1,0 +1,61 @@
+"""What an execution provider of ONNX Runtime is to its adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import onnxruntime as ort
+
+from onnxyard.errors import MissingExtraError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from onnxyard.errors import OnnxyardError
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why something cannot run on this machine.
+
+    Attributes:
+        detail: What is missing, in one sentence.
+        remedy: What to do about it.
+        facts: `extra` or `toolchain` where an installation mends it.
+    """
+
+    detail: str
+    remedy: str
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def error(self) -> OnnxyardError:
+        """MissingExtraError where an installation mends it, else UnsupportedModelError."""
+        kind = MissingExtraError if self.facts else UnsupportedModelError
+        return kind(self.detail, remedy=self.remedy, **self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An execution provider.
+
+    Attributes:
+        name: As ONNX Runtime has it.
+        options: What can be tuned: by option, the values it takes, the default first.
+        numeric: The options that change answers.
+        lack: Why it cannot run here; None where it can.
+        attach: Gives a session to it: session options, settled options and threads in; the `providers` argument of
+            `InferenceSession` out, empty where the session options hold it.
+        devices: The devices it finds here, in words.
+        emulated: Whether it imitates another machine's arithmetic.
+        toolchain: The toolchain it lives in; None for this environment.
+    """
+
+    name: str
+    options: Mapping[str, tuple[str, ...]]
+    numeric: frozenset[str]
+    lack: Callable[[], Lack | None]
+    attach: Callable[[ort.SessionOptions, Mapping[str, str], int], list[Any]]
+    devices: Callable[[], tuple[str, ...]] = tuple
+    emulated: bool = False
+    toolchain: str | None = None
