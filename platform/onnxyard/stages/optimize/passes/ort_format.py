@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -64,7 +65,8 @@ class OrtFormat:
 def _required(made: Path) -> list[str]:
     """The config's lines, one for each domain and opset; without its comments, which name folders of this machine."""
     draft = made.with_name(CONFIG)
-    with silence(), _handlers_kept():
+    with silence(), _handlers_kept(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="unclosed file", category=ResourceWarning)  # it leaves one open
         from onnxruntime.tools.ort_format_model import create_config_from_models  # noqa: PLC0415 - it logs at import
 
         create_config_from_models([made], draft, enable_type_reduction=True)
