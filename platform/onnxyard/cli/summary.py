@@ -46,7 +46,7 @@ def _print_candidates(documents: list[dict[str, Any]]) -> None:
     if others:
         out.print(others, style="dim")
     for chosen in (each for each in documents if each["chosen"]):
-        out.print(f"{chosen['target']}  {chosen['name']}: {chosen['note']}", markup=False, highlight=False)
+        out.print(f"{chosen['target']}  {chosen['note']}", markup=False)
     out.print()
 
 
