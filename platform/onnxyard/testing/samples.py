@@ -94,8 +94,8 @@ def sample_candidates(target: str = "cpu") -> tuple[Candidate, ...]:
             placement={"CPU bf16": 9},
             pareto=True,
             chosen=True,
-            note="fp32 · openvino precision=bf16 has 0.392 [0.377, 0.412] times fp32's median latency, and accuracy drops "
-            "by at most 0.004 (95% confidence)",
+            note="fp32 · openvino precision=bf16 has 0.392 [0.377, 0.412] times fp32's median latency, and accuracy "
+            "drops by at most 0.004 (95% confidence)",
         ),
         sample_candidate(
             "int8-qdq",

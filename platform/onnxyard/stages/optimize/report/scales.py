@@ -59,7 +59,7 @@ class LogScale:
         found = [step * 10.0**power for power in decades for step in STEPS]
         found = [value for value in found if self.low <= value <= self.high]
         if len(found) < FEWEST:
-            return Scale(self.low, self.high, 0.0, 1.0).ticks(most)
+            return Scale(self.low, self.high, 0.0, 1.0).ticks(max(most, 5))
         if len(found) <= most:
             return found
         whole = [10.0**power for power in decades if self.low <= 10.0**power <= self.high]
