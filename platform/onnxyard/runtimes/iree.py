@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, MissingExtraError, UnsupportedModelError
+from onnxyard.errors import ArtifactCorruptError, MissingExtraError, UnsupportedModelError
 from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.compiled_form import CompiledForm
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.options import settled
 from onnxyard.runtimes.outputs import check_outputs
 from onnxyard.runtimes.processor import Processor
 from onnxyard.tensors.dtypes import numpy_dtype
@@ -56,8 +57,7 @@ class Iree:
             raise UnsupportedModelError(
                 f"The target {provider!r} is not verified for IREE.", remedy=f"Verified: {PROVIDER}."
             )
-        if options:
-            raise InvalidRequestError(f"IREE has no option {next(iter(options))!r}.", remedy="It takes none.")
+        settled(self.options, options, of="IREE")
         runtime = _package()
         if model_file.suffix == ".onnx":
             raise UnsupportedModelError(

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, MissingExtraError, UnsupportedModelError
+from onnxyard.errors import ArtifactCorruptError, MissingExtraError, UnsupportedModelError
 from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.compiled_form import CompiledForm
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.options import settled
 from onnxyard.runtimes.outputs import check_outputs
 from onnxyard.tensors.dtypes import numpy_dtype
 
@@ -67,8 +68,7 @@ class Nnef:
             raise UnsupportedModelError(
                 f"The provider {provider!r} is not verified for NNEF.", remedy=f"Verified: {PROVIDER}."
             )
-        if options:
-            raise InvalidRequestError(f"NNEF's interpreter has no option {next(iter(options))!r}.")
+        settled(self.options, options, of="NNEF's interpreter")
         interpreter = _package()
         if model_file.suffix == ".onnx":
             raise UnsupportedModelError(

@@ -15,6 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.ports.runtime import NO_OPTIONS
+from onnxyard.runtimes.ep_context import check_context
 from onnxyard.runtimes.extensions import open_session
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
 from onnxyard.runtimes.options import settled
@@ -110,7 +111,7 @@ class OrtModel:
 
     @property
     def runtime(self) -> str:
-        return f"onnxruntime {ort.__version__}"
+        return provider_named(self.provider).runtime
 
     @property
     def provider(self) -> str:
@@ -156,6 +157,7 @@ def _session(
             f"{provider.name} was asked for, but the session runs on {', '.join(session.get_providers())}.",
             where=_where(model),
         )
+    check_context(session.get_modelmeta().custom_metadata_map, where=_where(model))
     return session
 
 
