@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from shutil import copytree, rmtree
 from typing import TYPE_CHECKING, ClassVar
@@ -40,12 +41,13 @@ def every_pass() -> Iterator[tuple[Pass, float]]:
     found: dict[str, tuple[Pass, float]] = {}
     for recipe in (*GRAPH, *PRECISION, *COMPILED):
         for each in recipe.passes:
-            allowed = TOLERANCES[recipe.precision]
+            # Other runtimes' forms are theirs to answer for: tests/contract/test_compiled_runtimes.py.
+            allowed = inf if recipe in COMPILED else TOLERANCES[recipe.precision]
             found[repr(each)] = (each, min(allowed, found.get(repr(each), (each, allowed))[1]))
     yield from found.values()
 
 
-COMPILING = {repr(each) for recipe in COMPILED for each in recipe.passes}
+COMPILING = {repr(each) for each, allowed in every_pass() if allowed == inf}
 CASES = [
     pytest.param(each, allowed, sample, id=f"{each}-{sample.name}", marks=slow)
     for each, allowed in every_pass()
@@ -102,7 +104,7 @@ def violations(each: Pass, sample: Sample, folder: Path, allowed: float) -> list
     done = made[0]
     if done.facts and not done.changed:
         found.append("tells of work that it did not do")
-    return [*found, *judged(done, sample, structure, expected, allowed)] if done.file.suffix == ".onnx" else found
+    return found if allowed == inf else [*found, *judged(done, sample, structure, expected, allowed)]
 
 
 def judged(

@@ -93,6 +93,13 @@ def test_a_mask_means_the_same_wherever_the_padding_is(tool, padded, tmp_path):
     np.testing.assert_allclose(answered, expected, atol=1e-5)
 
 
+def test_a_model_that_is_too_large_for_the_tool_is_refused(tmp_path, monkeypatch):
+    source = BY_NAME["encoder"].write(tmp_path / "source")
+    monkeypatch.setattr("onnxyard.stages.optimize.passes.transformer_fusions._LARGEST", source.stat().st_size - 1)
+    with pytest.raises(UnsupportedModelError, match="takes ten times the memory"):
+        apply(TransformerFusions("onnxruntime"), source, tmp_path / "made")
+
+
 def test_the_check_of_masks_can_fail(tmp_path):
     source = save(masked_encoder(), tmp_path / "source")
     ids = np.random.default_rng(0).integers(0, 50, (1, 6))

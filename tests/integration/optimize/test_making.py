@@ -145,7 +145,7 @@ def bench(tmp_path) -> Callable[[str], Making]:
     return lambda name: Making(tmp_path, BY_NAME[name])
 
 
-@pytest.mark.parametrize("sample", BY_NAME)
+@pytest.mark.parametrize("sample", ["cnn", "encoder", "trees", "strings", "steps"])
 @pytest.mark.parametrize("name", [each.name for each in GRAPH])
 def test_every_graph_recipe_answers_as_the_exported_model_or_says_why_not(bench, name, sample):
     work = bench(sample)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import onnx
 
+from onnxyard.errors import UnsupportedModelError
 from onnxyard.runtimes.graph import all_nodes
 from onnxyard.stages.optimize.passes.extra import of_extra
 from onnxyard.stages.optimize.passes.model_file import rewritten
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from onnxyard.stages.optimize.passes.transformation import Materials, Transformed
+
+_LARGEST = 1 << 30
+"""Bytes. Of a model of 2 GiB it made more than 20 GiB of copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class TransformerFusions:
 
 
 def _by_onnxruntime(source: Path, materials: Materials) -> onnx.ModelProto:
+    if sum(path.stat().st_size for path in source.parent.iterdir()) > _LARGEST:
+        raise UnsupportedModelError("ONNX Runtime's transformer tool takes ten times the memory of a model over 1 GiB.")
     with of_extra("optimize"):  # it needs sympy
         from onnxruntime.transformers.fusion_options import AttentionMaskFormat, FusionOptions  # noqa: PLC0415
         from onnxruntime.transformers.optimizer import optimize_by_fusion  # noqa: PLC0415
