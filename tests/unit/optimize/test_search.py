@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -93,7 +94,7 @@ class Bazaar:
                 latencies=(Latency(1, p50, p50, p50, p50, p50, 10, ratio),),
                 artifact=Artifact((ArtifactFile("model.onnx", "0" * 64, 10),)),
             )
-        tried = Tried(point, candidate, None, {1: (1.0,)})
+        tried = Tried(point, candidate, None if p50 is None else Path("model.onnx"), {1: (1.0,)})
         self.tried.append(tried)
         return tried
 
@@ -204,6 +205,33 @@ def test_a_candidate_that_crashes_is_an_outcome_and_the_search_goes_on(tmp_path)
     assert crashed
     assert {(each.outcome, each.note) for each in crashed} == {(Outcome.FAILED, "it crashed")}
     assert found.chosen.candidate.recipe == "int8"
+
+
+def test_a_recipe_that_cannot_be_made_is_tried_once(tmp_path):
+    bazaar = Bazaar(space(way(), OTHER), lambda point: None if point.recipe is INT8 else 10.0)
+    searched(bazaar, tmp_path)
+    assert [name for name in bazaar.examined if name.startswith("int8")] == ["int8"]
+
+
+def test_a_precision_that_this_machine_lacks_is_tried_once(tmp_path):
+    class Lacking(Bazaar):
+        def _kept(self, point):
+            kept = super()._kept(point)
+            if point.setup.options.get("precision") == "bf16":
+                failed = replace(kept.candidate, outcome=Outcome.FAILED, ratio=None)
+                self.tried[-1] = kept = replace(kept, candidate=failed)
+            return kept
+
+    bazaar = Lacking(space(way(), OTHER), lambda point: 10.0 - len(point.setup.options))
+    searched(bazaar, tmp_path)
+    assert len([name for name in bazaar.examined if "bf16" in name]) == 1
+
+
+def test_what_is_far_behind_is_not_varied(tmp_path):
+    bazaar = Bazaar(space(), lambda point: 40.0 if point.recipe is INT8 else 10.0 - len(point.setup.options))
+    searched(bazaar, tmp_path)
+    assert [name for name in bazaar.examined if name.startswith("int8")] == ["int8"]
+    assert len(bazaar.examined) > 3
 
 
 def test_candidates_that_lose_too_much_quality_are_not_chosen(tmp_path):

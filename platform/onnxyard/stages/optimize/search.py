@@ -1,14 +1,8 @@
-"""The search on one target: a sampler proposes, candidates are made, examined, and the best meet in the finals.
-
-Points are proposed by Optuna's tree-structured Parzen estimator with several objectives and constraints (Bergstra et
-al., NeurIPS 2011; Ozaki et al., JAIR 73, 2022). Every recipe is met once with its runtime's defaults before settings
-are varied, so that no recipe is missed by chance. For a seed and equal measurements the order is always the same.
-"""
+"""The search on one target: points are proposed, made and examined, and the best meet in the finals."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +12,17 @@ from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.candidate import Candidate, Outcome
 from onnxyard.stages.optimize.finals import Finals, finalists
 from onnxyard.stages.optimize.goals import choose, pareto
+from onnxyard.stages.optimize.proposals import HOPELESS, Proposals, Verdict
 from onnxyard.stages.optimize.tried import BASELINE, Tried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import optuna
+    from collections.abc import Callable
 
     from onnxyard.lifecycle.candidate import Ratio
     from onnxyard.stages.optimize.examiner import Examiner
     from onnxyard.stages.optimize.journal import Journal
     from onnxyard.stages.optimize.makers import Made, Makers
-    from onnxyard.stages.optimize.space import Point, Space
+    from onnxyard.stages.optimize.space import Point
 
     Progress = Callable[[int, dict[str, float]], None]
 
@@ -37,10 +30,10 @@ FINALS_SHARE = 0.3
 """Of the budget, kept for the finals."""
 PATIENCE = 10
 """So many settings in a row that better nothing end the search before its time."""
-_ASKS = 20
-"""How often the sampler is asked again when it repeats itself, before the next untried point is taken."""
-_FAILED = 10.0
-"""What a sampler is told of a candidate that failed: ten times the baseline's cost."""
+_BETTER = 0.99
+"""A cost this much below the best so far is progress."""
+_FAR = 2.0
+"""Settings do not make up for this: what is so many times slower than the best is not varied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +81,6 @@ class Search:
         self._budget_s, self._repeats, self._workers = budget_s, repeats, workers
         self._scratch, self._progress = scratch, progress
         self._made: dict[str, Made] = {}
-        self._values: dict[str, tuple[list[float], float]] = {}
-        self._left = 0
 
     def run(self) -> Found:
         """Search.
@@ -121,62 +112,38 @@ class Search:
                 where="[optimize] budget_s",
                 remedy=f"Give it at least {5 * took:.0f}.",
             )
-        self._note(tried)
         return tried
 
     def _explore(self, until: float) -> None:
-        space = self._examiner.subject.space
-        study = _study(self._examiner.subject.seed)
-        untried = {space.name(point): point for point in space.all_points()}
-        first = [point for point in space.first_points() if point != space.baseline]
-        _tell(study, _asked(study, space, space.baseline), *self._values[space.name(space.baseline)])
-        untried.pop(space.name(space.baseline), None)
-        self._left = len(first)
+        subject = self._examiner.subject
+        proposals = Proposals(subject.space, seed=subject.seed)
+        proposals.tell(subject.space.baseline, self._verdict(self._examiner.tried[0]))
         best, idle = 1.0, 0
-        for wave in self._waves(study, first, untried):
-            self._make([point for _, point in wave], until)
-            for trial, point in wave:
+        while idle < PATIENCE and (wave := proposals.wave(self._workers)):
+            self._make(wave, until)
+            for point in wave:
                 if time.monotonic() > until:
                     return
                 tried = self._examine(point, until)
-                values, constraint = self._values[tried.candidate.name]
-                _tell(study, trial, values, constraint)
-                self._left = max(0, self._left - 1)
-                reached = min(best, values[0]) if constraint <= 0 else best
-                idle = 0 if reached < best * 0.99 or self._left else idle + 1
-                best = reached
-                self._report(best, until)
-            if idle >= PATIENCE or time.monotonic() > until:
-                return
+                verdict = self._verdict(tried)
+                proposals.tell(point, verdict)
+                self._learn(proposals, tried, best)
+                better = verdict.excess <= 0 and verdict.cost < best * _BETTER
+                idle = 0 if better or proposals.first_left else idle + 1
+                best = min(best, verdict.cost) if verdict.excess <= 0 else best
+                self._report(best, proposals.first_left, until)
 
-    def _waves(
-        self, study: optuna.Study, first: list[Point], untried: dict[str, Point]
-    ) -> Iterator[list[tuple[optuna.Trial, Point]]]:
-        """What to try next, as many points as there are makers."""
-        space = self._examiner.subject.space
-        for at in range(0, len(first), self._workers):
-            wave = first[at : at + self._workers]
-            for point in wave:
-                untried.pop(space.name(point), None)
-            yield [(_asked(study, space, point), point) for point in wave]
-        while untried:
-            trial, point = self._proposed(study, untried)
-            del untried[space.name(point)]
-            yield [(trial, point)]
-
-    def _proposed(self, study: optuna.Study, untried: dict[str, Point]) -> tuple[optuna.Trial, Point]:
-        space = self._examiner.subject.space
-        for _ in range(_ASKS):
-            trial = study.ask()
-            point = space.suggested(trial)
-            name = space.name(point)
-            if name in untried:
-                return trial, point
-            _tell(study, trial, *self._values[name])  # it repeats itself: it hears the same again
-        # The next that shares its recipe with the best so far, else any.
-        best = min(self._values, key=lambda name: self._values[name][0][0]).partition(" · ")[0]
-        point = next((each for each in untried.values() if each.recipe.name == best), next(iter(untried.values())))
-        return _asked(study, space, point), point
+    def _learn(self, proposals: Proposals, tried: Tried, best: float) -> None:
+        """What one point's failure says of others."""
+        point, candidate = tried.point, tried.candidate
+        numeric = self._examiner.subject.space.numeric(point)
+        chosen = {name: value for name, value in point.setup.options.items() if name in numeric}
+        if candidate.outcome is Outcome.REFUSED or tried.file is None:  # of no use, however it is run
+            proposals.rule_out(lambda other: other.recipe is point.recipe)
+        elif candidate.outcome is Outcome.FAILED and chosen:  # this runtime does not compute so here
+            proposals.rule_out(lambda other: other.way == point.way and chosen.items() <= other.setup.options.items())
+        elif candidate.outcome is not Outcome.MEASURED or (candidate.ratio and candidate.ratio.low > best * _FAR):
+            proposals.rule_out(lambda other: other.way == point.way and other.recipe is point.recipe)
 
     def _make(self, points: list[Point], until: float) -> None:
         missing = list(dict.fromkeys(p.recipe.name for p in points if p.recipe.name not in self._made))
@@ -190,26 +157,19 @@ class Search:
             digest = Artifact.of_folder(made.file.parent).digest
             if (known := self._journal.find(point, name, made, digest)) is not None:
                 self._examiner.restore(known)
-                self._note(known)
                 return known
         tried = self._examiner.examine(point, made, until=until)
         self._journal.write(tried)
-        self._note(tried)
         return tried
 
-    def _note(self, tried: Tried) -> None:
-        """What the sampler hears of it: its cost against the baseline's and the bound of its drop, both to be small;
-        and by how much it misses the goals, which must not be above 0.
-        """  # noqa: D205
+    def _verdict(self, tried: Tried) -> Verdict:
+        """What the sampler hears of it."""
         candidate, goals = tried.candidate, self._examiner.subject.goals
-        base = self._examiner.tried[0].candidate.cost or 1.0
         if not tried.measured or candidate.cost is None:
-            seen = candidate.ratio.value if candidate.ratio else _FAILED
-            self._values[candidate.name] = [seen, 1.0], 1.0
-            return
-        missed = goals.shortfalls(candidate)
-        excess = max((each.excess for each in missed), default=0.0)
-        self._values[candidate.name] = [candidate.cost / base, candidate.drop_high or 0.0], excess
+            return replace(HOPELESS, cost=candidate.ratio.value) if candidate.ratio else HOPELESS
+        base = self._examiner.tried[0].candidate.cost or 1.0
+        excess = max((each.excess for each in goals.shortfalls(candidate)), default=0.0)
+        return Verdict(candidate.cost / base, candidate.drop_high or 0.0, excess)
 
     def _finals(self, baseline: Tried, end: float) -> Finals | None:
         subject = self._examiner.subject
@@ -277,32 +237,8 @@ class Search:
             note = f"slower than {chosen.name}" if one.cost is not None else "its latency is not known here"
         return replace(one, pareto=one.name in front, note=note)
 
-    def _report(self, best: float, until: float) -> None:
+    def _report(self, best: float, left: int, until: float) -> None:
         self._progress(
             len(self._examiner.tried),
-            {"best": best, "left": float(self._left), "seconds left": max(0.0, until - time.monotonic())},
+            {"best": best, "left": float(left), "seconds left": max(0.0, until - time.monotonic())},
         )
-
-
-def _study(seed: int) -> optuna.Study:
-    import optuna  # noqa: PLC0415 - the `optimize` extra
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        # `multivariate` and `group` are experimental in name; they are years old, and what a tree of settings needs.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
-    return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-
-
-def _asked(study: optuna.Study, space: Space, point: Point) -> optuna.Trial:
-    """A trial of this very point, none of which the sampler draws."""
-    study.enqueue_trial(space.parameters(point))
-    trial = study.ask()
-    space.suggested(trial)
-    return trial
-
-
-def _tell(study: optuna.Study, trial: optuna.Trial, values: list[float], constraint: float) -> None:
-    trial.set_constraint("goals", constraint)
-    study.tell(trial, values)
