@@ -15,6 +15,7 @@ import numpy as np
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError
 from onnxyard.lifecycle.digest import canonical_json
 from onnxyard.lifecycle.signature import Signature
+from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.processor import Processor
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ class CompiledForm:
     """What a compiled model was made from, with what, and for where.
 
     Attributes:
-        tool: As `iree 3.13.0`: what compiled it, and the version of the runtime that it is for.
+        tool: As `iree 3.13.0`: what made it.
         signature: Names, dtypes and shapes as in the ONNX graph.
         opset: The ONNX graph's.
         ir_version: The ONNX graph's.
         precision: The ONNX graph's, as `fp32`.
-        nodes: Nodes that the runtime executes.
+        nodes: Nodes that were compiled, or operations that they became.
         size_bytes: Of the entry file: one that was cut short is told before it is opened.
         rows: Rows of one call of the compiled graph where its batch is fixed; None where any batch will do.
         ranges: Inputs that the graph uses as indices as they are: by name, the least and the largest value allowed.
@@ -142,6 +143,11 @@ class CompiledForm:
                     f"The input {name!r} holds {_outside(values, least, largest)}; "
                     f"the model takes values from {least} to {largest}."
                 )
+
+
+def precision_of(model_file: Path) -> str:
+    """The precision of a model's graph, whatever form it has now. Raises as `read_graph` and `CompiledForm.read`."""
+    return (read_graph(model_file) if model_file.suffix == ".onnx" else CompiledForm.read(model_file)).precision
 
 
 def _outside(values: np.ndarray, least: int, largest: int) -> int:

@@ -13,7 +13,7 @@ from onnx import helper
 import compiled_graphs
 import graphs
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
-from onnxyard.runtimes.compiled_form import CompiledForm
+from onnxyard.runtimes.compiled_form import COMPANION, CompiledForm, precision_of
 from onnxyard.runtimes.iree import Iree
 from onnxyard.runtimes.nnef import Nnef
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
@@ -169,7 +169,8 @@ def test_ort_format_answers_as_the_graph_does(name, tmp_path, capfd):
     source, handlers = MAKE[name](tmp_path / "model.onnx"), list(logging.getLogger().handlers)
     (tmp_path / "made").mkdir()
     done = OrtFormat()(source, tmp_path / "made", NO_MATERIALS)
-    assert sorted(path.name for path in done.file.parent.iterdir()) == ["model.ort", CONFIG]
+    assert sorted(path.name for path in done.file.parent.iterdir()) == ["model.ort", CONFIG, COMPANION]
+    assert precision_of(done.file) == precision_of(source) == "fp32"
     model = OnnxRuntime().load(done.file, provider="CPUExecutionProvider", threads=1)
     assert (
         model.signature.inputs

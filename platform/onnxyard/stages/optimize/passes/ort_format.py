@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import onnxruntime as ort
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.runtimes.compiled_form import CompiledForm
+from onnxyard.runtimes.graph import read_graph
 from onnxyard.stages.optimize.passes.silence import silence
 from onnxyard.stages.optimize.passes.transformation import Transformed
 
@@ -28,7 +30,7 @@ _ONE_PROCESSOR = ["NchwcTransformer"]
 
 @dataclass(frozen=True, slots=True)
 class OrtFormat:
-    """Save the optimized graph as `model.ort`, and the operators and types it needs beside it.
+    """Save the optimized graph as `model.ort`; beside it the operators and types it needs, and `signature.json`.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/ort-format-models.html, in the style `Fixed`: all
     optimizations are made now, for a minimal build makes none. The config is what ONNX Runtime's own build takes as
@@ -54,6 +56,8 @@ class OrtFormat:
             raise UnsupportedModelError(f"ONNX Runtime cannot save the model in ORT format: {error}") from error
         required = _required(made)
         (folder / CONFIG).write_text("".join(f"{line}\n" for line in required), encoding="utf-8")
+        graph = read_graph(source)
+        CompiledForm.of_graph(graph, made, tool=f"onnxruntime {ort.__version__}", nodes=graph.nodes).write(made)
         domains = {line.split(";")[0] for line in required}
         facts = {
             "operators required": f"{sum(map(_operators, required))} in {len(domains)} domains",
