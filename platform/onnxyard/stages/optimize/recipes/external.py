@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from onnxyard.stages.optimize.passes.olive import OliveSearch
+from onnxyard.stages.optimize.recipes.recipe import Recipe
 
-if TYPE_CHECKING:
-    from onnxyard.stages.optimize.recipes.recipe import Recipe
-
-EXTERNAL: tuple[Recipe, ...] = ()
+EXTERNAL: tuple[Recipe, ...] = (
+    Recipe(
+        "olive",
+        "what Olive's own search likes best",
+        (OliveSearch(),),
+        "int8",  # more often than not
+        ("onnxruntime:CPUExecutionProvider",),
+        20,
+        asked=True,
+    ),
+)
