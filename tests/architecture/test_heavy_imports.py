@@ -19,7 +19,10 @@ ROOMS = {
         "platform/onnxyard/diagnosis/",
         "platform/onnxyard/project/",
         "platform/onnxyard/templates/",
+        "platform/onnxyard/runtimes/nnef.py",  # NNEF's interpreter is PyTorch
     ],
+    "iree": ["platform/onnxyard/runtimes/iree.py"],
+    "nnef_tools": ["platform/onnxyard/runtimes/nnef.py", "platform/onnxyard/stages/optimize/passes/nnef_convert.py"],
     "openvino": ["platform/onnxyard/runtimes/"],
     "skl2onnx": ["platform/onnxyard/sources/sklearn/"],
     "skops": ["platform/onnxyard/sources/sklearn/"],
