@@ -18,7 +18,14 @@ from onnxyard.artifacts.local import LocalArtifactStore
 from onnxyard.delivery.onnxyard_serving import OnnxyardServing
 from onnxyard.lifecycle.lineage import Lineage
 from onnxyard.lifecycle.signature import Signature, TensorSpec
-from onnxyard.lifecycle.version import ArtifactRole, ModelVersion, VersionArtifact, VersionDraft, VersionStatus
+from onnxyard.lifecycle.version import (
+    ArtifactRole,
+    Execution,
+    ModelVersion,
+    VersionArtifact,
+    VersionDraft,
+    VersionStatus,
+)
 from onnxyard.operations.promote import promote
 from onnxyard.operations.register import register
 from onnxyard.profile.layout import Layout
@@ -31,6 +38,8 @@ from onnxyard.tensors.files import write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from onnxyard.lifecycle.setup import Setup
 
 ACTOR = "tests"
 FEATURES = 4
@@ -95,11 +104,13 @@ class ServingHome:
         with closing(open_registry(self.settings.database_url)) as opened:
             yield opened
 
-    def add_scaled(self, factor: int, *, model: str = "scale", expected_shift: float = 0.0) -> ModelVersion:
+    def add_scaled(
+        self, factor: int, *, model: str = "scale", expected_shift: float = 0.0, setup: Setup | None = None
+    ) -> ModelVersion:
         """A version that answers `scaled(x, factor)` and the row's `label`, half by its processing, half by its graph.
 
         With processing and graph of two versions mixed the answer is wrong. `expected_shift` plants a golden set that
-        the graph does not meet.
+        the graph does not meet; `setup` is how the version says that it is run.
         """
         graph = helper.make_graph(
             [helper.make_node("Add", ["inputs", "bias"], ["scores"])],
@@ -120,7 +131,7 @@ class ServingHome:
             (TensorSpec("scores", "FLOAT", ("batch", FEATURES)), TensorSpec("label", "INT64", ("batch",))),
         )
         return self.add_version(
-            model, graph, raw, signature=signature, processing=processing, expected_shift=expected_shift
+            model, graph, raw, signature=signature, processing=processing, expected_shift=expected_shift, setup=setup
         )
 
     def add_kinds(self, *, model: str = "kinds") -> ModelVersion:
@@ -149,6 +160,7 @@ class ServingHome:
         signature: Signature | None = None,
         processing: str | None = None,
         expected_shift: float = 0.0,
+        setup: Setup | None = None,
     ) -> ModelVersion:
         """Register a version with everything that develop, export and validate would leave behind."""
         work = self.scratch / f"version-{next(self._numbers)}"
@@ -174,8 +186,11 @@ class ServingHome:
         if expected_shift:
             outputs = {name: values + np.float32(expected_shift) for name, values in outputs.items()}
         write_tensors(made[ArtifactRole.REFERENCE] / "expected-cpu", outputs)
+        execution = None if setup is None else Execution("baseline", "fp32", setup)
         artifacts = tuple(
-            VersionArtifact(role, "cpu" if role is ArtifactRole.MODEL else "", self.store.put(folder))
+            VersionArtifact(role, "cpu", self.store.put(folder), execution=execution)
+            if role is ArtifactRole.MODEL
+            else VersionArtifact(role, "", self.store.put(folder))
             for role, folder in made.items()
             if folder.is_dir()
         )

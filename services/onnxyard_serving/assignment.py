@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from onnxyard.errors import UnsupportedModelError
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.signature import Signature
 from onnxyard.lifecycle.version import ArtifactRole
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.deployment import Deployment
     from onnxyard.lifecycle.version import ModelVersion
 
-DEFAULT_PROVIDER = "CPUExecutionProvider"
-DEFAULT_THREADS = 1
+DEFAULT_SETUP = Setup("onnxruntime", "CPUExecutionProvider", threads=1)
 """For a version that does not say: requests run side by side, one per core, which loses nothing on small models."""
 
 
@@ -32,8 +32,7 @@ class Assignment:
         signature: Of the endpoint: raw inputs and answers.
         model_signature: Of the graph.
         model_digest: The MODEL artifact's digest.
-        provider: The execution provider it was measured on and must run on.
-        threads: Intra-op threads it was measured with.
+        setup: How it was measured and must be run.
         golden_set: The GOLDEN_SET artifact's digest.
         reference: The REFERENCE artifact's digest.
         processing: The PROCESSING artifact's digest; None where raw inputs are the model's.
@@ -48,8 +47,7 @@ class Assignment:
     signature: Signature
     model_signature: Signature
     model_digest: str
-    provider: str
-    threads: int
+    setup: Setup
     golden_set: str
     reference: str
     processing: str | None
@@ -82,8 +80,7 @@ class Assignment:
             signature=version.draft.signature,
             model_signature=version.draft.model_signature,
             model_digest=digest(ArtifactRole.MODEL, deployment.target),
-            provider=DEFAULT_PROVIDER if execution is None else execution.provider,
-            threads=DEFAULT_THREADS if execution is None else execution.threads,
+            setup=DEFAULT_SETUP if execution is None else execution.setup,
             golden_set=digest(ArtifactRole.GOLDEN_SET),
             reference=digest(ArtifactRole.REFERENCE),
             processing=None if processing is None else processing.artifact.digest,
@@ -103,4 +100,4 @@ class Assignment:
     def read(cls, document: dict[str, Any]) -> Self:
         """The inverse of `document`. Raises KeyError, TypeError or ValueError for anything else."""
         signatures = {name: Signature.of_document(document[name]) for name in ("signature", "model_signature")}
-        return cls(**{**document, **signatures})
+        return cls(**{**document, **signatures, "setup": Setup(**document["setup"])})

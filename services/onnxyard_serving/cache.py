@@ -31,7 +31,7 @@ class Remembered:
 
     Attributes:
         assignment: What was served.
-        runtime: The runtime it was rehearsed with, as `onnxruntime 1.32.0`; with another one it is rehearsed again.
+        runtime: The version that it was rehearsed with, as `onnxruntime 1.32.0`; by another one it is rehearsed again.
         precision: As the rehearsal read it.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from onnxyard.artifacts.local import LocalArtifactStore
 from onnxyard.errors import ArtifactCorruptError
 from onnxyard.predictions.sqlite_log import SqlitePredictionLog
-from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.runtimes.machine import usable_cores
 from onnxyard_serving.cache import ReplicaCache
 from onnxyard_serving.follower import POLL_SECONDS, Follower
 from onnxyard_serving.inference import Inference
@@ -54,10 +53,10 @@ class Replica:
         self._log = SqlitePredictionLog(settings.predictions)
         self.journal = Journal(self._log, writer=f"{self.name}/{uuid.uuid4().hex[:8]}")
         self.inference = Inference(self.journal, now=_now)
-        self.workers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="infer")
+        self.workers = ThreadPoolExecutor(usable_cores(), thread_name_prefix="infer")
         self.follower = Follower(
             endpoints=self.endpoints,
-            loader=Loader(self._cache, LocalArtifactStore(settings.artifacts), OnnxRuntime()),
+            loader=Loader(self._cache, LocalArtifactStore(settings.artifacts)),
             open_registry=self._open_registry,
             replica=self.name,
             url=url,

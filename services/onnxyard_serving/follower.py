@@ -173,7 +173,7 @@ class Follower:
                 served = self._loader.load(assignment)
             self._loader.keep(served)
         except OnnxyardError as error:
-            self._refuse(endpoint, f"{named}: {error.detail}")
+            self._refuse(endpoint, f"{named}: {error.detail} {error.remedy}".rstrip())
             if isinstance(error, TransientError):
                 return  # not seen yet: tried again with the next look
         except Exception as error:

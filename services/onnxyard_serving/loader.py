@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import onnxruntime
-
 from onnxyard.errors import GateFailedError
 from onnxyard.profile.reference import read_reference
 from onnxyard.project.processing import load_processing
 from onnxyard.runtimes.rehearsal import rehearse
+from onnxyard.runtimes.runtime import runtime_named, version_of
 from onnxyard.tensors.dtypes import onnx_name
 from onnxyard.tensors.files import read_tensors
 from onnxyard_serving.cache import Remembered
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from onnxyard.ports.artifact_store import ArtifactStore
-    from onnxyard.ports.runtime import Runtime
     from onnxyard_serving.assignment import Assignment
     from onnxyard_serving.cache import ReplicaCache
 
@@ -34,13 +32,11 @@ class Loader:
     Args:
         cache: The replica's folder.
         store: Where artifacts come from.
-        runtime: What runs them.
     """
 
-    def __init__(self, cache: ReplicaCache, store: ArtifactStore, runtime: Runtime) -> None:
+    def __init__(self, cache: ReplicaCache, store: ArtifactStore) -> None:
         self._cache = cache
         self._store = store
-        self._runtime = runtime
 
     def load(self, assignment: Assignment) -> ServedVersion:
         """Fetch, verify, rehearse in a child, load, warm up. Nothing of it touches what answers now.
@@ -48,7 +44,8 @@ class Loader:
         Raises:
             NotFoundError, ArtifactCorruptError: an artifact is gone or its bytes are not the recorded ones.
             UnsupportedModelError, GateFailedError: the rehearsal or the warm-up failed.
-            InvalidRequestError: the version's processing failed on its own golden set.
+            InvalidRequestError: the version's processing failed on its own golden set; or its runtime knows no such
+                options (MissingExtraError: that runtime is not installed here).
             StorageFullError: no space is left in the cache.
         """
         return self._load(assignment, lambda digest: self._cache.artifact(digest, self._store), rehearsed=None)
@@ -58,7 +55,8 @@ class Loader:
 
         Raises as `load`, less what the store raises.
         """
-        same = remembered.runtime == f"onnxruntime {onnxruntime.__version__}"
+        setup = remembered.assignment.setup
+        same = remembered.runtime == version_of(setup.runtime, setup.provider)
         return self._load(remembered.assignment, self._cache.own, rehearsed=remembered.precision if same else None)
 
     def keep(self, served: ServedVersion) -> None:
@@ -69,6 +67,8 @@ class Loader:
         self, assignment: Assignment, folder_of: Callable[[str], Path], *, rehearsed: str | None
     ) -> ServedVersion:
         check_servable(assignment.signature)
+        setup = assignment.setup
+        runtime = runtime_named(setup.runtime)  # before anything is fetched for one that is not here
         model_file = folder_of(assignment.model_digest) / "model.onnx"
         golden_set = folder_of(assignment.golden_set)
         reference = folder_of(assignment.reference)
@@ -79,14 +79,13 @@ class Loader:
                 model_file,
                 inputs=golden_set / "inputs",
                 expected=reference / f"expected-{assignment.target}",
-                provider=assignment.provider,
-                threads=assignment.threads,
+                setup=setup,
                 signature=assignment.model_signature,
             )
             precision = report.precision
         served = ServedVersion(
             assignment=assignment,
-            loaded=self._runtime.load(model_file, provider=assignment.provider, threads=assignment.threads),
+            loaded=runtime.load(model_file, provider=setup.provider, threads=setup.threads, options=setup.options),
             processing=processing,
             layout=read_reference(reference).layout,
             precision=precision,

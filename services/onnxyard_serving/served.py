@@ -29,7 +29,7 @@ class ServedVersion:
         loaded: The model in its runtime.
         processing: The version's preprocess and postprocess.
         layout: How a request is described as columns of the prediction log.
-        precision: As `fp32` or `int8`, as the rehearsal read it from the graph.
+        precision: As `fp32` or `int8`: what the rehearsal read from the graph, or what the setup computes it in.
     """
 
     assignment: Assignment

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from onnxyard.lifecycle.version import ModelVersion
 
 MODEL_FILE = "model.onnx"
-RUNTIME = "onnxruntime"
+RUNTIMES = ("onnxruntime", "openvino")
+"""Those that read ONNX, in the replica's own process."""
 
 
 class OnnxyardServing:
@@ -28,12 +29,12 @@ class OnnxyardServing:
                 where=f"endpoint {plan.endpoint}",
                 remedy="Add the target to the project file and run the project again.",
             )
-        if model.execution is not None and model.execution.runtime != RUNTIME:
+        if model.execution is not None and model.execution.setup.runtime not in RUNTIMES:
             raise UnsupportedModelError(
-                f"The model of {subject} for {plan.target} was made for {model.execution.runtime}; Onnxyard's serving "
-                f"runs {RUNTIME}.",
+                f"The model of {subject} for {plan.target} was made for {model.execution.setup.runtime}; Onnxyard's "
+                f"serving runs {' and '.join(RUNTIMES)}.",
                 where=f"endpoint {plan.endpoint}",
-                remedy=f"Deploy a target whose runtime is {RUNTIME}.",
+                remedy=f"Deploy a target whose runtime is {' or '.join(RUNTIMES)}.",
             )
         if all(file.path != MODEL_FILE for file in model.artifact.files):
             raise UnsupportedModelError(

@@ -99,6 +99,7 @@ class OrtModel:
 
     def __init__(self, session: ort.InferenceSession) -> None:
         self._session = session
+        self._runtime = provider_named(self.provider).runtime
         self._signature = Signature(
             tuple(_spec(value) for value in session.get_inputs()),
             tuple(_spec(value) for value in session.get_outputs()),
@@ -111,7 +112,7 @@ class OrtModel:
 
     @property
     def runtime(self) -> str:
-        return provider_named(self.provider).runtime
+        return self._runtime
 
     @property
     def provider(self) -> str:

@@ -1,4 +1,4 @@
-"""OpenVINO: reads ONNX natively. Computes in float32 unless it is told otherwise."""
+"""OpenVINO: reads ONNX natively. Computes in float32 unless it is told otherwise. Needs the extra `runtimes`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import openvino
 
 from onnxyard.errors import ArtifactCorruptError, UnsupportedModelError
 from onnxyard.ports.runtime import NO_OPTIONS
@@ -135,14 +136,12 @@ class OpenVinoModel:
 
     def executed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Run once: nodes that were executed, by device and precision. It needs counters. Raises as `run`."""
-        from openvino import ProfilingInfo  # noqa: PLC0415 - the `runtimes` extra
-
         self.run(inputs)
         nodes = {node.get_friendly_name(): node.get_rt_info() for node in self._compiled.get_runtime_model().get_ops()}
         counted = Counter(
             f"{self._provider} {_precision(nodes, node)}"
             for node in self._local.request.profiling_info
-            if node.status == ProfilingInfo.Status.EXECUTED
+            if node.status == openvino.ProfilingInfo.Status.EXECUTED
         )
         return dict(sorted(counted.items()))
 
@@ -150,8 +149,6 @@ class OpenVinoModel:
 def _load(
     model_file: Path, device: str, threads: int, given: Mapping[str, str], further: Mapping[str, str]
 ) -> OpenVinoModel:
-    import openvino  # noqa: PLC0415 - the `runtimes` extra
-
     version = metadata.version("openvino")
     if device not in VERIFIED_DEVICES:
         raise UnsupportedModelError(

@@ -10,7 +10,14 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from onnxyard.errors import ArtifactCorruptError, GateFailedError, InvalidRequestError, UnsupportedModelError
+from onnxyard.errors import (
+    ArtifactCorruptError,
+    GateFailedError,
+    InvalidRequestError,
+    MissingExtraError,
+    UnsupportedModelError,
+)
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.runtimes.disposable import Ending, Limits, run_disposable
 
 if TYPE_CHECKING:
@@ -20,9 +27,19 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-3
 """Largest difference a replay may show, relative to the output's largest absolute value (and absolute below 1)."""
+TOLERANCES = {"fp16": 8 * 2**-11, "bf16": 8 * 2**-8}
+"""Where floats are rounded to fewer bits, processors of other kinds differ by some steps of them: eight are allowed."""
+CPU = Setup("onnxruntime", "CPUExecutionProvider", threads=1)
 
 _ERRORS = {
-    error.code: error for error in (ArtifactCorruptError, GateFailedError, InvalidRequestError, UnsupportedModelError)
+    error.code: error
+    for error in (
+        ArtifactCorruptError,
+        GateFailedError,
+        InvalidRequestError,
+        MissingExtraError,
+        UnsupportedModelError,
+    )
 }
 _MIB = 1 << 20
 _MEMORY_PER_FILE_BYTE = 4
@@ -55,7 +72,7 @@ class RehearsalReport:
     Attributes:
         runtime: As `onnxruntime 1.32.0`.
         provider: The provider that really ran the model.
-        precision: As `fp32` or `int8`.
+        precision: As `fp32` or `int8`: the graph's; where that is fp32, what the setup computes it in.
         max_error: Largest absolute difference between the replay and what was expected.
         rows: Golden rows replayed.
     """
@@ -72,9 +89,7 @@ def rehearse(
     *,
     inputs: Path,
     expected: Path,
-    runtime: str = "onnxruntime",
-    provider: str = "CPUExecutionProvider",
-    threads: int = 1,
+    setup: Setup = CPU,
     signature: Signature | None = None,
     limits: RehearsalLimits = DEFAULT_LIMITS,
 ) -> RehearsalReport:
@@ -84,9 +99,7 @@ def rehearse(
         model_file: The ONNX file, its digest verified.
         inputs: Folder of the model's inputs (`onnxyard.tensors.files`).
         expected: Folder of the outputs they must give.
-        runtime: `onnxruntime` or `openvino`.
-        provider: The provider that must run it.
-        threads: Intra-op threads.
+        setup: How it must run; ONNX Runtime on one core by default.
         signature: The graph's signature as recorded; None where only the replay matters.
         limits: What the child may use.
 
@@ -94,14 +107,14 @@ def rehearse(
         UnsupportedModelError: it cannot be loaded, has another signature, or broke a limit or the child.
         ArtifactCorruptError: the file or the golden set is not readable.
         GateFailedError: the replay differs from what was expected.
+        InvalidRequestError: the runtime knows no such options.
+        MissingExtraError: the runtime or the provider is not installed.
     """
     task = {
         "model_file": os.fspath(model_file.resolve()),
         "inputs": os.fspath(inputs.resolve()),
         "expected": os.fspath(expected.resolve()),
-        "runtime": runtime,
-        "provider": provider,
-        "threads": threads,
+        "setup": asdict(setup),
         "signature": None if signature is None else asdict(signature),
     }
     memory = limits.memory_bytes + _MEMORY_PER_FILE_BYTE * _size(model_file.parent)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxyard.errors import ArtifactCorruptError, GateFailedError, OnnxyardError, UnsupportedModelError
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.parity.error import compare
+from onnxyard.runtimes.compiled_form import precision_of
 from onnxyard.runtimes.disposable_child import Job
-from onnxyard.runtimes.graph import read_graph
-from onnxyard.runtimes.rehearsal import TOLERANCE
+from onnxyard.runtimes.rehearsal import TOLERANCE, TOLERANCES
 from onnxyard.runtimes.runtime import runtime_named
 from onnxyard.tensors.files import read_tensors
 
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
 
     from onnxyard.ports.runtime import LoadedModel, Runtime
 
+COMPUTED_IN = {"bf16": "bf16", "f16": "fp16"}
+"""What a setup's option `precision` makes of a float32 graph."""
+
 
 def main() -> None:
     """Do the task; say what happened in one JSON document."""
     job = Job.receive()
-    runtime = runtime_named(job.task["runtime"])
-    job.begin()
+    setup = Setup(**job.task["setup"])
     try:
-        answer = _rehearse(job.task, runtime)
+        runtime = runtime_named(setup.runtime)
+        job.begin()
+        answer = _rehearse(job.task, runtime, setup)
     except OnnxyardError as error:
         answer = {
             "error": error.code,
@@ -49,14 +54,16 @@ def main() -> None:
     job.end()
 
 
-def _rehearse(task: dict[str, object], runtime: Runtime) -> dict[str, object]:
+def _rehearse(task: dict[str, object], runtime: Runtime, setup: Setup) -> dict[str, object]:
     model_file = Path(str(task["model_file"]))
-    precision = read_graph(model_file).precision
-    model = runtime.load(model_file, provider=str(task["provider"]), threads=int(str(task["threads"])))
+    precision = precision_of(model_file)
+    if precision == "fp32":
+        precision = COMPUTED_IN.get(setup.options.get("precision", ""), precision)
+    model = runtime.load(model_file, provider=setup.provider, threads=setup.threads, options=setup.options)
     _check_signature(task["signature"], model, model_file)
     inputs = read_tensors(Path(str(task["inputs"])))
     expected = read_tensors(Path(str(task["expected"])))
-    rows, max_error = _replay(model, inputs, expected)
+    rows, max_error = _replay(model, inputs, expected, TOLERANCES.get(precision, TOLERANCE))
     return {
         "runtime": model.runtime,
         "provider": model.provider,
@@ -95,7 +102,7 @@ def _signature(document: object) -> Signature:
 
 
 def _replay(
-    model: LoadedModel, inputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+    model: LoadedModel, inputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: float
 ) -> tuple[int, float]:
     rows = len(next(iter(expected.values()), ()))
     if not rows:
@@ -107,7 +114,7 @@ def _replay(
     for name, wanted in expected.items():
         error = compare({name: wanted}, {name: actual[name]}).max_abs
         largest = float(np.max(np.abs(wanted), initial=0.0)) if wanted.dtype.kind in "fiu" else 0.0
-        allowed = TOLERANCE * max(1.0, largest)
+        allowed = tolerance * max(1.0, largest)
         if not error <= allowed:
             raise GateFailedError(
                 f"The golden set's replay differs in {name!r} by {error:.4g}; {allowed:.4g} is allowed."

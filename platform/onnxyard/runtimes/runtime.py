@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
@@ -83,10 +83,20 @@ def runtime_named(name: str) -> Runtime:
     return cast("Runtime", getattr(import_module(adapter.module), adapter.name)())
 
 
+def version_of(runtime: str, provider: str) -> str:
+    """As a loaded model says it, as `onnxruntime 1.32.0`. Raises as `numeric_of`."""
+    if runtime == "onnxruntime":
+        from onnxyard.runtimes.providers.catalogue import provider_named  # noqa: PLC0415 - it imports ONNX Runtime
+
+        return provider_named(provider).runtime
+    runtime_named(runtime)
+    return f"{runtime} {metadata.version(ADAPTERS[runtime].package)}"
+
+
 def options_of(runtime: str, provider: str) -> Mapping[str, tuple[str, ...]]:
     """What can be tuned where this provider runs: by option, its values, the default first. Raises as the next two."""
     if runtime == "onnxruntime":
-        from onnxyard.runtimes.providers.catalogue import provider_named  # noqa: PLC0415 - it imports ONNX Runtime
+        from onnxyard.runtimes.providers.catalogue import provider_named  # noqa: PLC0415 - as above
 
         return provider_named(provider).options
     return runtime_named(runtime).options

@@ -11,7 +11,14 @@ import pytest
 from onnx import TensorProto, helper
 
 import graphs
-from onnxyard.errors import ArtifactCorruptError, GateFailedError, InvalidRequestError, UnsupportedModelError
+from onnxyard.errors import (
+    ArtifactCorruptError,
+    GateFailedError,
+    InvalidRequestError,
+    MissingExtraError,
+    UnsupportedModelError,
+)
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.runtimes.rehearsal import RehearsalLimits, RehearsalReport, rehearse
 from onnxyard.tensors.files import write_tensors
@@ -44,11 +51,27 @@ def _command(process: psutil.Process) -> str:
 @pytest.mark.parametrize(("runtime", "provider"), [("onnxruntime", "CPUExecutionProvider"), ("openvino", "CPU")])
 def test_reports_what_really_ran(tmp_path, golden, runtime, provider):
     file, _ = graphs.linear(tmp_path / "model" / "model.onnx")
-    report = rehearse(file, **golden, runtime=runtime, provider=provider, signature=SIGNATURE)
+    report = rehearse(file, **golden, setup=Setup(runtime, provider, 1), signature=SIGNATURE)
     assert isinstance(report, RehearsalReport)
     assert report.runtime.split()[0] == runtime
     assert (report.provider, report.precision, report.rows) == (provider, "fp32", 6)
     assert 0 <= report.max_error < 1e-5
+
+
+def test_options_are_those_of_the_setup(tmp_path, golden):
+    file, _ = graphs.linear(tmp_path / "model" / "model.onnx")
+    with pytest.raises(InvalidRequestError, match="no option 'colour'"):
+        rehearse(file, **golden, setup=Setup("onnxruntime", "CPUExecutionProvider", 1, {"colour": "blue"}))
+
+
+def test_a_runtime_that_is_not_installed_in_the_child_names_its_extra(tmp_path, golden, monkeypatch):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "sitecustomize.py").write_text("import sys\nsys.modules['openvino'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "bare"))
+    file, _ = graphs.linear(tmp_path / "model" / "model.onnx")
+    with pytest.raises(MissingExtraError, match="OpenVINO is not installed") as caught:
+        rehearse(file, **golden, setup=Setup("openvino", "CPU", 1))
+    assert caught.value.facts == {"extra": "runtimes"}
 
 
 def test_starts_fast_and_without_torch(tmp_path, golden):

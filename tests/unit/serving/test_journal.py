@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from onnxyard.errors import StorageFullError
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.profile.layout import Layout
 from onnxyard.project.processing import Processing
@@ -28,8 +29,7 @@ ASSIGNMENT = Assignment(
     signature=SIGNATURE,
     model_signature=SIGNATURE,
     model_digest="a" * 64,
-    provider="CPUExecutionProvider",
-    threads=1,
+    setup=Setup("openvino", "CPU", 2, {"precision": "bf16"}),
     golden_set="b" * 64,
     reference="c" * 64,
     processing=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class Provider:
         lack: Why it cannot run here; None where it can.
         attach: Gives a session to it: session options, settled options and threads in; the `providers` argument of
             `InferenceSession` out, empty where the session options hold it.
+        package: The distribution that brings it beside ONNX Runtime; empty where ONNX Runtime itself does.
         devices: The devices it finds here, in words.
         emulated: Whether it imitates another machine's arithmetic.
         toolchain: The toolchain it lives in; None for this environment.
@@ -56,6 +58,13 @@ class Provider:
     numeric: frozenset[str]
     lack: Callable[[], Lack | None]
     attach: Callable[[ort.SessionOptions, Mapping[str, str], int], list[Any]]
+    package: str = ""
     devices: Callable[[], tuple[str, ...]] = tuple
     emulated: bool = False
     toolchain: str | None = None
+
+    @property
+    def runtime(self) -> str:
+        """What runs a model with it, as `onnxruntime 1.32.0`; a plug-in's own version stands behind that."""
+        plug_in = f", {self.package} {metadata.version(self.package)}" if self.package else ""
+        return f"onnxruntime {ort.__version__}{plug_in}"
