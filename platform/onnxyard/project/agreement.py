@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxyard.project.file import PACKAGES, PROVIDERS
+from onnxyard.project.file import PACKAGES, PROVIDERS, RECIPES
 from onnxyard.project.step_reading import step_disagreements
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ def _recipes(document: Mapping[str, Any]) -> Iterator[Problem]:
     recipes = [recipe for recipe in _list(document, "optimize", "recipes") if isinstance(recipe, str)]
     if recipes and BASELINE not in recipes:
         yield ("optimize", "recipes"), f"{BASELINE!r} must be among them: the others are compared with it"
+    for number, recipe in enumerate(_list(document, "optimize", "recipes")):
+        if isinstance(recipe, str) and recipe and recipe not in RECIPES:
+            yield ("optimize", "recipes", number), f"there is no recipe {recipe!r}{_hint(recipe, RECIPES)}"
     for recipe in sorted({recipe for recipe in recipes if recipes.count(recipe) > 1}):
         yield ("optimize", "recipes"), f"{recipe!r} stands there more than once"
 
@@ -127,7 +130,7 @@ def _targets(document: Mapping[str, Any]) -> Iterator[Problem]:
             elif own and own not in known:
                 yield ("targets", name, "runtime"), f"{runtime} has no provider {own!r}{_hint(own, known)}"
             elif isinstance(provider, str) and (own or len(runtimes) > 1):
-                yield ("targets", name, "provider"), f"say which runtime it is of, as \"{runtime}:{provider}\""
+                yield ("targets", name, "provider"), f'say which runtime it is of, as "{runtime}:{provider}"'
                 break
             elif isinstance(provider, str) and provider not in known:
                 yield ("targets", name, "provider"), f"{runtime} has no provider {provider!r}{_hint(provider, known)}"

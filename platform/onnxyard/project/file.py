@@ -31,6 +31,15 @@ PROVIDERS = {
 }
 """By runtime: its providers (OpenVINO calls them devices), the default first."""
 
+RECIPES = (
+    *("fp32", "as-exported", "onnxscript", "onnxslim", "batch-norm", "all-portable"),
+    *("transformer-onnxscript", "transformer-onnxruntime", "ort-extended", "ort-all"),
+    *("int8-qdq", "int8-dynamic", "int8-u8s8", "int8-entropy", "int8-percentile", "int8-nncf", "int8-aware"),
+    *("mixed-int8-fp16", "fp16", "fp16-weights", "bf16-weights", "int4-weights", "int4-weights-portable"),
+    *("qnn-a8w8", "qnn-a16w8", "iree", "nnef", "ort-format", "ep-context-openvino", "ep-context-qnn", "olive"),
+)
+"""Recipes by name; what each does lies in `onnxyard.stages.optimize.recipes`."""
+
 PACKAGES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
     "sklearn": ("scikit-learn", "skl2onnx", "skops"),

@@ -94,6 +94,7 @@ golden_rows = 16
 threads = 1
 
 [optimize]
+recipes = ["fp32", "int8-qdq", "int8-dynamic"]
 max_drop = 0.02
 repeats = 30
 

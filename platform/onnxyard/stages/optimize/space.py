@@ -160,7 +160,7 @@ def space_of(
         section: The target.
         goals: `recipes` names what is tried; without it, all that fit and bring their own tools.
         catalogue: Recipes by name.
-        baseline: The recipe that the others are compared with.
+        baseline: The recipe that the others are compared with, where the target's first runtime reads it.
 
     Raises:
         InvalidRequestError: no recipe that is named has a runtime on this target.
@@ -171,8 +171,8 @@ def space_of(
     ways = []
     for at, (runtime, provider) in enumerate(section.ways):
         fitting = [each for each in wanted if _fits(each, runtime, provider) and each.precision in section.precision]
-        if at == 0 and catalogue[baseline] not in fitting:
-            fitting.insert(0, catalogue[baseline])
+        if at == 0 and _fits(catalogue[baseline], runtime, provider) and catalogue[baseline] not in fitting:
+            fitting.append(catalogue[baseline])
         if fitting:
             ways.append(_way(runtime, provider, tuple(sorted(fitting, key=lambda each: each.simplicity)), section))
     lost = [name for name in named or () if not any(name in {each.name for each in way.recipes} for way in ways)]
@@ -183,7 +183,14 @@ def space_of(
             where="[optimize] recipes",
             remedy="Allow its precision, add such a runtime to the target, or leave the recipe out.",
         )
-    return Space(tuple(ways), catalogue[baseline])
+    if not ways:
+        raise InvalidRequestError(
+            "No recipe gives anything that this target takes.",
+            where="[targets] runtime, precision",
+            remedy="Allow another precision or runtime.",
+        )
+    # A runtime that reads no ONNX has a baseline of its own: what is simplest of all it reads.
+    return Space(tuple(ways), ways[0].recipes[0])
 
 
 def _fits(recipe: Recipe, runtime: str, provider: str) -> bool:
