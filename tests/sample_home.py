@@ -11,7 +11,6 @@ import onnx
 from onnx import TensorProto, helper
 
 from onnxyard.bootstrap import Yard
-from onnxyard.lifecycle.candidate import Candidate
 from onnxyard.lifecycle.deployment import ReplicaReport, ReplicaState
 from onnxyard.lifecycle.drift import ColumnDrift, DriftVerdict
 from onnxyard.lifecycle.gate import Gate, GateOutcome
@@ -24,6 +23,7 @@ from onnxyard.operations.register import register
 from onnxyard.operations.replicas import report
 from onnxyard.operations.windows import record_window
 from onnxyard.settings import Settings
+from onnxyard.testing import sample_candidates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 ACTOR = "ada@yard"
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
 SIGNATURE = Signature((TensorSpec("x", "FLOAT", ("batch", 2)),), (TensorSpec("y", "FLOAT", ("batch", 2)),))
-CANDIDATES = (
-    Candidate("fp32", "cpu", 0.9861, 0.0624, 0.0921, 120_834, note="slower than int8-qdq"),
-    Candidate("int8-qdq", "cpu", 0.9833, 0.0418, 0.0733, 39_120, chosen=True, note="the fastest that keeps quality"),
-    Candidate("int8-dynamic", "cpu", 0.9805, 0.9312, 1.2046, 41_502, note="slower than int8-qdq"),
-)
+CANDIDATES = sample_candidates()
 GATES = (
     Gate("parity@cpu", 3.1e-6, 1e-3, GateOutcome.PASSED, rows=64, detail="largest absolute error at two batch sizes"),
     Gate("quality:accuracy@cpu", 0.9806, 0.93, GateOutcome.PASSED, bound=0.9642, rows=360),

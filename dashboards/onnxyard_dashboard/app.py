@@ -20,6 +20,7 @@ from onnxyard.lifecycle.drift import MINIMUM_EFFECT
 from onnxyard.operations.pages import overview
 from onnxyard_dashboard import wording
 from onnxyard_dashboard.assets import assets, by_address
+from onnxyard_dashboard.candidates import ranking
 from onnxyard_dashboard.faults import RETRY_AFTER_SECONDS, status_of
 from onnxyard_dashboard.scatter import scatter
 from onnxyard_dashboard.sparkline import sparkline
@@ -172,6 +173,7 @@ def _templates(mlflow_url: str | None, prefect_url: str | None) -> Environment:
         mlflow_url=mlflow_url.rstrip("/") if mlflow_url else None,
         prefect_url=prefect_url.rstrip("/") if prefect_url else None,
         least_effect=MINIMUM_EFFECT,
+        ranking=ranking,
         scatter=scatter,
         sparkline=sparkline,
         standing=standing,

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SHORT_DIGEST = 12
-_SEAM = re.compile(r"(?<=[:_-])(?=\w)|(?=@)")
+_SEAM = re.compile(r"(?<=[:_=-])(?=\w)|(?=@)|(?<=[a-z])(?=[A-Z])")
 
 
 def number(value: float | None, unit: str = "") -> str:

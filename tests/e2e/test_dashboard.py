@@ -83,12 +83,35 @@ def test_it_says_what_is_live(visit, url):
 def test_the_scatter_is_drawn_with_the_chosen_one_marked(visit, url):
     page = visit(url).page
     page.wait_for_selector(DRAWN)
-    assert page.locator(".scatter .points path").count() == 3
+    points = page.locator(".scatter .points path")
+    assert points.count() == 4  # what was timed and scored: fp32, onnxslim, the chosen one, int8-qdq
     labels = page.locator(".scatter .textpoint").all_text_contents()
-    assert {label.strip() for label in labels} == {"fp32", "int8-qdq", "int8-dynamic"}
-    fills = page.locator(".scatter .points path").evaluate_all("marks => marks.map(m => getComputedStyle(m).fill)")
-    assert fills[0] == fills[2] != fills[1]
-    assert "chosen" in page.locator("tr.chosen").inner_text()
+    assert {"fp32", "fp32 precision=bf16", "int8-qdq"} <= {label.strip() for label in labels}
+    fills = points.evaluate_all("marks => marks.map(m => getComputedStyle(m).fill)")
+    assert fills[0] == fills[1] == fills[3] != fills[2]
+    assert page.locator(".scatter .lines path").count() == 1  # the Pareto front
+    assert page.locator(".scatter .xerror").count() == page.locator(".scatter .yerror").count() == 4
+
+
+def test_candidates_are_told_with_intervals_ties_and_why_one_was_chosen(visit, url):
+    page = visit(url).page
+    assert "0.392 [0.377, 0.412] times fp32's median latency" in page.locator(".reason").inner_text()
+    chosen = page.locator("tr.chosen").inner_text()
+    for fact in ("fp32 · openvino precision=bf16", "chosen", "drop ≤ 0.004", "[0.0479–0.0546]", "[0.38–0.41]", "31 MB"):  # noqa: RUF001 - the dash it shows
+        assert fact in chosen
+    assert "tie" in page.locator(".candidates tr", has_text="onnxslim").inner_text()
+    emulated = page.locator(".candidates tr", has_text="QNN").locator("td").all_inner_texts()
+    assert [text.split("\n")[0] for text in emulated[2:4]] == ["–", "–"]  # noqa: RUF001 - likewise: no speed
+
+
+def test_what_failed_is_there_with_its_text(visit, url):
+    page = visit(url).page
+    fold = page.locator(".fold", has_text="3 that did not come to the end")
+    assert not page.locator(".unmeasured").is_visible()
+    fold.locator("summary").click()
+    told = fold.inner_text()
+    for fact in ("stopped", "refused", "failed", "0 of 3 nodes", "ValueError: <Conv> with 'auto_pad' & group=2"):
+        assert fact in told
 
 
 def test_gates_show_value_threshold_and_outcome(visit, url):

@@ -11,7 +11,7 @@ from onnxyard.lifecycle.candidate import Candidate, Outcome
 from onnxyard.lifecycle.setup import Setup
 from onnxyard.stages.optimize.report.labels import CHARACTER, LINE, Box, Point, placed
 from onnxyard.stages.optimize.report.legend import ROW, drawn_row, legend_rows
-from onnxyard.stages.optimize.report.marks import Mark, front_of, is_tie, marks_of
+from onnxyard.stages.optimize.report.marks import Mark, front_of, is_tie, label_of, marks_of
 from onnxyard.stages.optimize.report.markup import element
 from onnxyard.stages.optimize.report.scales import LogScale, Scale
 from onnxyard.stages.optimize.report.shapes import circle, line, place
@@ -216,7 +216,7 @@ def _points(plot: Plot, first: Candidate) -> list[tuple[Candidate, Point]]:
     found = []
     for mark in sorted(plot.marks, key=rank):
         one = mark.candidate
-        text = _short(one)
+        text = label_of(one, longest=LONGEST_LABEL)
         rim, level = plot.radius(mark) + (4 if one.chosen else 0), plot.y(mark.quality)
         if plot.below(mark):
             text, rim, level = f"{text}: {score(mark.quality)}", 6.0, level - 7
@@ -224,12 +224,6 @@ def _points(plot: Plot, first: Candidate) -> list[tuple[Candidate, Point]]:
         near = not (needed or one.pareto)
         found.append((one, Point(plot.x(mark.p50_ms), level, rim, text, needed, near, bold=one.chosen)))
     return found
-
-
-def _short(candidate: Candidate) -> str:
-    """The recipe and the options; runtime and provider are told by the colour, and the tooltip has the whole name."""
-    told = " ".join([candidate.recipe, *(f"{name}={value}" for name, value in candidate.setup.options.items())])
-    return told if len(told) <= LONGEST_LABEL else told[: LONGEST_LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _labels(

@@ -58,3 +58,9 @@ def front_of(marks: Sequence[Mark]) -> list[Mark]:
 def is_tie(candidate: Candidate) -> bool:
     """Whether it cannot be told apart from the baseline, being another one than that."""
     return candidate.ratio is not None and candidate.ratio.tie and candidate.ratio.low < candidate.ratio.high
+
+
+def label_of(candidate: Candidate, *, longest: int) -> str:
+    """The recipe and the options in at most `longest` characters: a colour or a tooltip tells where it runs."""
+    told = " ".join([candidate.recipe, *(f"{name}={value}" for name, value in candidate.setup.options.items())])
+    return told if len(told) <= longest else told[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
