@@ -13,6 +13,7 @@ from onnxyard.errors import ArtifactCorruptError, MissingExtraError, Unsupported
 from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.compiled_form import CompiledForm
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.machine import usable_cores
 from onnxyard.runtimes.options import settled
 from onnxyard.runtimes.outputs import check_outputs
 from onnxyard.runtimes.processor import Processor
@@ -43,7 +44,7 @@ class Iree:
             model_file: The `.vmfb` file. Its pages are mapped: it must stay in place.
             provider: `llvm-cpu`.
             threads: 1 computes on the calling thread. More are IREE's own, which the whole process shares: the first
-                model loaded settles how many. 0 takes one per physical core.
+                model loaded settles how many. 0 takes one per core that this process may keep busy.
             options: There are none.
 
         Raises:
@@ -67,7 +68,7 @@ class Iree:
             )
         form = CompiledForm.read(model_file)
         _check_home(form, model_file)
-        device = _DEVICES.device(runtime, threads)
+        device = _DEVICES.device(runtime, threads or usable_cores())
         try:
             instance = runtime.VmInstance()
             module = runtime.VmModule.mmap(instance, str(model_file))
@@ -161,13 +162,13 @@ class _Devices:
             return runtime.get_device("local-sync")
         with self._lock:
             if self._threads is None:
-                # Read once, when the driver is made; 0 stands for a heuristic of IREE's.
+                # Read once, when the driver is made.
                 runtime.flags.parse_flags(f"--task_topology_group_count={threads}")
                 self._threads = threads
             if self._threads != threads:
                 raise UnsupportedModelError(
-                    f"IREE's threads are the whole process's: here they are {self._threads or 'as many as cores'}, "
-                    f"and {threads or 'as many as cores'} are asked for.",
+                    f"IREE's threads are the whole process's: here they are {self._threads}, "
+                    f"and {threads} are asked for.",
                     remedy="Load all models of one process with the same number of threads, or with 1.",
                 )
             return runtime.get_device("local-task")
