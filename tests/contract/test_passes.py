@@ -47,11 +47,24 @@ def every_pass() -> Iterator[tuple[Pass, float]]:
     yield from found.values()
 
 
-COMPILING = {repr(each) for each, allowed in every_pass() if allowed == inf}
+GRAPH_PASSES = {repr(each) for recipe in GRAPH for each in recipe.passes}
+TELLING = {"cnn", "encoder", "trees", "strings"}
+"""Samples that slower passes are tried on in every run; the others have their turn with the slow tests."""
+
+
+def slow(each: Pass, allowed: float, sample: Sample) -> bool:
+    return allowed == inf or (repr(each) not in GRAPH_PASSES and sample.name not in TELLING)
+
+
 CASES = [
-    pytest.param(each, allowed, sample, id=f"{each}-{sample.name}", marks=slow)
+    pytest.param(
+        each,
+        allowed,
+        sample,
+        id=f"{each}-{sample.name}",
+        marks=[pytest.mark.slow] if slow(each, allowed, sample) else [],
+    )
     for each, allowed in every_pass()
-    for slow in [[pytest.mark.slow] if repr(each) in COMPILING else []]
     for sample in SAMPLES
 ]
 
