@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
@@ -16,7 +17,7 @@ import graphs
 from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, MissingExtraError, UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.ports.runtime import Runtime
-from onnxyard.runtimes import onnxruntime as ort_module
+from onnxyard.runtimes import ort_session
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.runtimes.providers import catalogue
 from onnxyard.runtimes.providers.provider import Provider
@@ -249,13 +250,13 @@ def test_a_provider_that_hands_its_nodes_to_the_cpu_is_refused(tmp_path, monkeyp
 
 def test_a_session_on_another_provider_than_asked_is_refused(tmp_path, monkeypatch):
     planted(monkeypatch, "CUDAExecutionProvider", lambda *_: ["CPUExecutionProvider"])
-    monkeypatch.setattr(ort_module, "session_options", lambda *_: _Deaf())
+    monkeypatch.setattr(ort_session, "session_options", lambda *_: _Deaf())
     file, _ = graphs.linear(tmp_path / "model.onnx")
     with pytest.raises(UnsupportedModelError, match="the session runs on CPUExecutionProvider"):
         OnnxRuntime().load(file, provider="CUDAExecutionProvider", threads=1)
 
 
-class _Deaf(ort_module.ort.SessionOptions):
+class _Deaf(ort.SessionOptions):
     """Does not hear that there must be no fallback."""
 
     def add_session_config_entry(self, key, value):
@@ -307,9 +308,9 @@ def test_options_reach_the_session(tmp_path):
     options = model._session.get_session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert (options.enable_cpu_mem_arena, options.enable_mem_pattern) == (False, False)
-    assert options.execution_mode == ort_module.ort.ExecutionMode.ORT_PARALLEL
+    assert options.execution_mode == ort.ExecutionMode.ORT_PARALLEL
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 2)
-    assert options.graph_optimization_level == ort_module.ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    assert options.graph_optimization_level == ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
 
 
 def test_placement_counts_the_nodes_that_ran_and_leaves_nothing_behind(subject, tmp_path, monkeypatch, capfd):

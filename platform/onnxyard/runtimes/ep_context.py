@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
 KEY = "onnxyard.ep_context"
 """Of the model's `metadata_props`."""
-PACKAGES = {
-    "OpenVINOExecutionProvider": "onnxruntime-ep-openvino",
-    "QNNExecutionProvider": "onnxruntime-qnn",
-}
-"""Plug-in providers by the distribution that brings them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +44,10 @@ class Context:
     processor: Processor
 
     @classmethod
-    def here(cls, provider: str, device: str) -> Self:
-        """What a context would be that is made now."""
-        package = PACKAGES[provider]
-        return cls(provider, f"{package} {metadata.version(package)}", ort.__version__, device, Processor.here())
+    def here(cls, provider: str, distribution: str, device: str) -> Self:
+        """What a context would be that is made now. Raises PackageNotFoundError where there is no such distribution."""
+        package = f"{distribution} {metadata.version(distribution)}"
+        return cls(provider, package, ort.__version__, device, Processor.here())
 
     def text(self) -> str:
         """As it stands in the model's metadata."""
@@ -84,8 +79,8 @@ def check_context(properties: Mapping[str, str], *, where: str = "") -> None:
         return
     made = Context.of_text(properties[KEY])
     try:
-        now = Context.here(made.provider, made.device)
-    except (KeyError, metadata.PackageNotFoundError):
+        now = Context.here(made.provider, made.package.rpartition(" ")[0], made.device)
+    except metadata.PackageNotFoundError:
         raise UnsupportedModelError(
             f"The model holds a context of {made.provider} ({made.package}), which is not installed.", where=where
         ) from None

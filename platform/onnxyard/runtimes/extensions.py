@@ -30,7 +30,7 @@ def open_session(model: Path | bytes, options: ort.SessionOptions, providers: Se
         Whatever `ort.InferenceSession` raises.
     """
     try:
-        return ort.InferenceSession(model, sess_options=options, providers=list(providers))
+        return ort.InferenceSession(model, sess_options=options, providers=list(providers) or None)
     except (ort_errors.Fail, ort_errors.InvalidGraph, ort_errors.NotImplemented) as error:
         if not any(domain in str(error) for domain in DOMAINS):
             raise
@@ -43,4 +43,4 @@ def open_session(model: Path | bytes, options: ort.SessionOptions, providers: Se
                 extra="processing",
             ) from error
         options.register_custom_ops_library(get_library_path())
-        return ort.InferenceSession(model, sess_options=options, providers=list(providers))
+        return ort.InferenceSession(model, sess_options=options, providers=list(providers) or None)

@@ -6,25 +6,27 @@ import json
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
+from onnxyard.errors import InvalidRequestError, UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.ports.runtime import NO_OPTIONS
-from onnxyard.runtimes.ep_context import check_context
-from onnxyard.runtimes.extensions import open_session
+from onnxyard.runtimes.fixed_shapes import FixedShapes, lengths_of
+from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
-from onnxyard.runtimes.options import settled
+from onnxyard.runtimes.ort_session import assigned, first_line, open_on
 from onnxyard.runtimes.providers.catalogue import provider_named
 from onnxyard.runtimes.providers.cpu import CPU
-from onnxyard.runtimes.providers.sessions import session_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    import onnxruntime as ort
+
+    from onnxyard.ports.runtime import LoadedModel
 
 _DTYPES = {"float": "FLOAT", "double": "DOUBLE", "float16": "FLOAT16", "bfloat16": "BFLOAT16", "string": "STRING"}
 _DTYPES |= {name: name.upper() for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")}
@@ -43,7 +45,7 @@ class OnnxRuntime:
     numeric: ClassVar[frozenset[str]] = CPU.numeric
 
     @staticmethod
-    def load(model_file: Path, *, provider: str, threads: int, options: Mapping[str, str] = NO_OPTIONS) -> OrtModel:
+    def load(model_file: Path, *, provider: str, threads: int, options: Mapping[str, str] = NO_OPTIONS) -> LoadedModel:
         """Load a model whose digest was verified; external data is found beside it.
 
         Args:
@@ -60,12 +62,19 @@ class OnnxRuntime:
             MissingExtraError: the provider's package is not installed; or the graph uses operators of
                 onnxruntime-extensions, which is not.
         """
-        return OrtModel(_session(model_file, provider, threads, options))
+        chosen = provider_named(provider)
+
+        def load(lengths: Mapping[str, int]) -> OrtModel:
+            return OrtModel(open_on(chosen, model_file, threads=threads, given=options, lengths=lengths))
+
+        if chosen.fixed_shapes:
+            return FixedShapes(read_graph(model_file).signature, load)
+        return load({})
 
     @staticmethod
     def load_bytes(model: bytes) -> OrtModel:
         """A small model of our own making, on the CPU with one thread. Raises as `load`."""
-        return OrtModel(_session(model, CPU.name, 1, NO_OPTIONS))
+        return OrtModel(open_on(CPU, model, threads=1, given=NO_OPTIONS))
 
     @staticmethod
     def placement(
@@ -78,11 +87,15 @@ class OnnxRuntime:
     ) -> dict[str, int]:
         """Run the model once under ONNX Runtime's profiler: how many nodes each provider executed.
 
-        They are nodes of the graph as it was rewritten at load: fused ones are one. Raises as `load` and
-        `OrtModel.run`.
+        They are nodes of the graph as it was rewritten at load: fused ones are one. What a provider compiled as a whole
+        counts as the nodes that it took. Raises as `load` and `OrtModel.run`.
         """
+        chosen = provider_named(provider)
+        lengths = lengths_of(read_graph(model_file).signature, inputs) if chosen.fixed_shapes else {}
         with TemporaryDirectory() as scratch:
-            session = _session(model_file, provider, threads, options, profile=Path(scratch, "profile"))
+            session = open_on(
+                chosen, model_file, threads=threads, given=options, lengths=lengths, profile=Path(scratch, "profile")
+            )
             OrtModel(session).run(inputs)
             events = json.loads(Path(session.end_profiling()).read_bytes())
         # A node inside a loop runs many times.
@@ -91,7 +104,9 @@ class OnnxRuntime:
             for event in events
             if event.get("cat") == "Node" and "provider" in event["args"]
         }
-        return dict(Counter(provider for provider, *_ in sorted(executed)))
+        counted = Counter(name for name, *_ in sorted(executed))
+        taken = Counter[str]() if chosen is CPU else assigned(session)
+        return {name: max(count, taken[name]) for name, count in counted.items()}
 
 
 class OrtModel:
@@ -130,64 +145,12 @@ class OrtModel:
         try:
             values = self._session.run(self._outputs, feed)
         except ort_errors.InvalidArgument as error:
-            raise InvalidRequestError(f"ONNX Runtime refuses these inputs: {_first_line(error)}") from error
+            raise InvalidRequestError(f"ONNX Runtime refuses these inputs: {first_line(error)}") from error
         except (ort_errors.Fail, ort_errors.RuntimeException, ort_errors.NotImplemented) as error:
             raise UnsupportedModelError(
-                f"The model fails on inputs of the shapes {shapes_of(inputs)}: {_first_line(error)}"
+                f"The model fails on inputs of the shapes {shapes_of(inputs)}: {first_line(error)}"
             ) from error
         return dict(zip(self._outputs, values, strict=True))
-
-
-def _session(
-    model: Path | bytes, name: str, threads: int, given: Mapping[str, str], *, profile: Path | None = None
-) -> ort.InferenceSession:
-    provider = provider_named(name)
-    settled_options = settled(provider.options, given, of=provider.name)
-    if lack := provider.lack():
-        raise lack.error()
-    options = session_options(settled_options, threads)
-    if provider is not CPU:
-        # Without it, nodes that the provider cannot run go to the CPU without a word.
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    if profile:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
-    session = _open(model, provider.attach(options, settled_options, threads), options)
-    if session.get_providers()[:1] != [provider.name]:
-        raise UnsupportedModelError(
-            f"{provider.name} was asked for, but the session runs on {', '.join(session.get_providers())}.",
-            where=_where(model),
-        )
-    check_context(session.get_modelmeta().custom_metadata_map, where=_where(model))
-    return session
-
-
-def _open(model: Path | bytes, providers: Sequence[Any], options: ort.SessionOptions) -> ort.InferenceSession:
-    try:
-        return open_session(model, options, providers)
-    except (
-        ort_errors.InvalidArgument,  # "No graph was found in the protobuf", as in an empty file
-        ort_errors.InvalidProtobuf,
-        ort_errors.NoModel,
-        ort_errors.NoSuchFile,
-    ) as error:
-        raise ArtifactCorruptError(
-            f"ONNX Runtime cannot read the model: {_first_line(error)}", where=_where(model)
-        ) from error
-    except (
-        ort_errors.InvalidGraph,
-        ort_errors.NotImplemented,
-        ort_errors.EPFail,
-        ort_errors.Fail,
-        ort_errors.RuntimeException,
-    ) as error:
-        raise UnsupportedModelError(
-            f"ONNX Runtime {ort.__version__} cannot run the model: {_first_line(error)}", where=_where(model)
-        ) from error
-
-
-def _where(model: Path | bytes) -> str:
-    return "" if isinstance(model, bytes) else str(model)
 
 
 def _spec(value: ort.NodeArg) -> TensorSpec:
@@ -200,8 +163,3 @@ def _spec(value: ort.NodeArg) -> TensorSpec:
 
 def _axis(tensor: str, at: int, axis: int | str | None) -> int | str:
     return f"{tensor}.{at}" if axis is None else axis
-
-
-def _first_line(error: Exception) -> str:
-    lines: Sequence[str] = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].split(" : ", 3)[-1]  # behind "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -65,7 +64,6 @@ ADAPTERS = {
 NAMES = tuple(ADAPTERS)
 CUDA_PROVIDERS = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider"})
 """They need onnxruntime-gpu, which takes the place of onnxruntime: never both in one environment."""
-_ARM = frozenset({"arm64", "aarch64"})
 
 
 def runtime_named(name: str) -> Runtime:
@@ -124,6 +122,8 @@ def toolchain_of(runtime: str, provider: str) -> str | None:
 
 def is_emulated(runtime: str, provider: str) -> bool:
     """Whether it imitates other hardware here, so that its latency is none of anything's: never presented as speed."""
-    if runtime == "onnxruntime" and provider == "QNNExecutionProvider":
-        return platform.machine().lower() not in _ARM  # Qualcomm's NPUs sit beside Arm cores
+    if runtime == "onnxruntime":
+        from onnxyard.runtimes.providers.catalogue import provider_named  # noqa: PLC0415 - as above
+
+        return provider_named(provider).emulated
     return runtime == "nnef"  # operation by operation in PyTorch

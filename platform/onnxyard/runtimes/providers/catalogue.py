@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.runtimes.providers.cpu import CPU
+from onnxyard.runtimes.providers.openvino import OPENVINO
+from onnxyard.runtimes.providers.qnn import QNN
 
 if TYPE_CHECKING:
     from onnxyard.runtimes.providers.provider import Provider
 
-VERIFIED: dict[str, Provider] = {each.name: each for each in (CPU,)}
+VERIFIED: dict[str, Provider] = {each.name: each for each in (CPU, OPENVINO, QNN)}
 """Providers whose answers our tests compare with the source framework's. A new one is added together with its tests."""
 
 

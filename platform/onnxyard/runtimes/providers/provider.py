@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from onnxyard.errors import OnnxyardError
 
 
+FALLBACK: Mapping[str, tuple[str, ...]] = MappingProxyType({"fallback": ("refused", "allowed")})
+"""Whether nodes that the provider has no kernel for may run on the CPU. It changes answers: they are computed there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lack:
     """Why something cannot run on this machine.
@@ -49,6 +53,8 @@ class Provider:
             `InferenceSession` out, empty where the session options hold it.
         package: The distribution that brings it beside ONNX Runtime; empty where ONNX Runtime itself does.
         devices: The devices it finds here, in words.
+        fixed_shapes: Whether it compiles for fixed shapes only: each set of lengths then has a session of its own.
+        prints: Whether its library prints to stdout when it compiles.
         emulated: Whether it imitates another machine's arithmetic.
         toolchain: The toolchain it lives in; None for this environment.
     """
@@ -60,6 +66,8 @@ class Provider:
     attach: Callable[[ort.SessionOptions, Mapping[str, str], int], list[Any]]
     package: str = ""
     devices: Callable[[], tuple[str, ...]] = tuple
+    fixed_shapes: bool = False
+    prints: bool = False
     emulated: bool = False
     toolchain: str | None = None
 
