@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,10 +10,11 @@ import onnx
 import onnxruntime as ort
 
 from onnxyard.errors import UnsupportedModelError
-from onnxyard.runtimes.ep_context import KEY, PACKAGES, Context
+from onnxyard.runtimes.ep_context import KEY, Context
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.options import settled
 from onnxyard.runtimes.providers.catalogue import provider_named
+from onnxyard.runtimes.providers.plug_in import muted
 from onnxyard.runtimes.providers.sessions import session_options
 from onnxyard.stages.optimize.passes.transformation import Transformed
 
@@ -35,8 +37,12 @@ class EpContext:
 
     provider: str
 
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", *PACKAGES.values())
     calibrates: ClassVar[bool] = False
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """See `Pass`."""
+        return ("onnx", "onnxruntime", provider_named(self.provider).package)
 
     def __call__(self, source: Path, folder: Path, materials: Materials) -> Transformed:  # noqa: ARG002 - a pass's shape
         """See `Pass`.
@@ -53,10 +59,11 @@ class EpContext:
         options = session_options(defaults, 0)
         # Without it, nodes that the provider cannot compile stay in the graph, for the CPU.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        provider.attach(options, defaults, 0)
         try:
-            compiler = ort.ModelCompiler(options, source, flags=ort.OrtCompileApiFlags.ERROR_IF_NO_NODES_COMPILED)
-            compiler.compile_to_file(str(made))
+            with muted() if provider.prints else nullcontext():
+                provider.attach(options, defaults, 0)
+                compiler = ort.ModelCompiler(options, source, flags=ort.OrtCompileApiFlags.ERROR_IF_NO_NODES_COMPILED)
+                compiler.compile_to_file(str(made))
         except Exception as error:  # ORT raises plain Exception's children of its own, RuntimeError among them
             raise UnsupportedModelError(
                 f"{self.provider} cannot compile the whole model: {str(error).rpartition(' : ')[2]}",
@@ -68,7 +75,7 @@ class EpContext:
             raise UnsupportedModelError(
                 f"{self.provider} left {len(model.graph.node) - len(contexts)} nodes uncompiled."
             )
-        context = Context.here(self.provider, ", ".join(provider.devices()))
+        context = Context.here(self.provider, provider.package, ", ".join(provider.devices()))
         model.metadata_props.add(key=KEY, value=context.text())
         onnx.save(model, made)
         facts = {
@@ -82,4 +89,4 @@ class EpContext:
 def _remedy(source: Path) -> str:
     signature = read_graph(source).signature
     free = [f"{axis!r} of {spec.name!r}" for spec in signature.inputs for axis in spec.shape if isinstance(axis, str)]
-    return f"Providers of devices take fixed shapes only: fix {', '.join(free)} at export." if free else ""
+    return f"It may take fixed shapes only: fix {', '.join(free)} at export." if free else ""
