@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 if TYPE_CHECKING:
     from onnxyard.lifecycle.artifact import Artifact
@@ -53,14 +54,21 @@ class FileDocument(FromLifecycle):
     size_bytes: int
 
 
-class ExecutionDocument(FromLifecycle):
-    """How a model is to be run."""
+class SetupDocument(FromLifecycle):
+    """How a runtime is set up."""
 
-    recipe: str
-    precision: str
     runtime: str
     provider: str
     threads: int
+    options: dict[str, str]
+
+
+class ExecutionDocument(FromLifecycle):
+    """How a model was made and is to be run."""
+
+    recipe: str
+    precision: str
+    setup: SetupDocument
 
 
 class ArtifactDocument(BaseModel):
@@ -75,17 +83,66 @@ class ArtifactDocument(BaseModel):
     execution: ExecutionDocument | None
 
 
-class CandidateDocument(FromLifecycle):
-    """One measured recipe."""
+def _digest(artifact: Artifact | None) -> str | None:
+    return artifact.digest if artifact is not None else None
 
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no NaN and no infinity: null."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+Finite = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class RatioDocument(FromLifecycle):
+    """A latency as a share of the baseline's, with its 95 % interval; a tie where that spans 1."""
+
+    value: Finite
+    low: Finite
+    high: Finite
+    tie: bool
+
+
+class LatencyDocument(FromLifecycle):
+    """One batch size's calls, in milliseconds."""
+
+    batch_size: int
+    p50_ms: Finite
+    low_ms: Finite
+    high_ms: Finite
+    p99_ms: Finite
+    cpu_ms: Finite
+    calls: int
+    ratio: RatioDocument
+
+
+class CandidateDocument(FromLifecycle):
+    """One recipe's model, run in one way on one target, as far as it came; `artifact` is its files' digest."""
+
+    name: str
     recipe: str
     target: str
-    quality: float | None
-    p50_ms: float | None
-    p99_ms: float | None
-    size_bytes: int | None
+    setup: SetupDocument
+    outcome: str
     chosen: bool
+    pareto: bool
     note: str
+    precision: str
+    portable: bool
+    artifact: Annotated[str | None, BeforeValidator(_digest)]
+    size_bytes: int | None
+    quality: Finite
+    drop_high: Finite
+    p50_ms: Finite
+    p99_ms: Finite
+    latencies: list[LatencyDocument]
+    ratio: RatioDocument | None
+    cost: Finite
+    memory_bytes: int | None
+    load_ms: Finite
+    placement: dict[str, int]
+    facts: dict[str, str]
 
 
 class GateDocument(FromLifecycle):
@@ -290,7 +347,3 @@ def _deployments(deployments: tuple[Deployment, ...]) -> list[DeploymentDocument
 
 def _replicas(replicas: tuple[ReplicaReport, ...]) -> list[ReplicaDocument]:
     return [ReplicaDocument.of(replica) for replica in replicas]
-
-
-def _digest(artifact: Artifact | None) -> str | None:
-    return artifact.digest if artifact is not None else None

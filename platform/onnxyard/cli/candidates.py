@@ -129,7 +129,7 @@ def _standing(document: dict[str, Any]) -> str:
     if document["outcome"] != Outcome.MEASURED:
         return str(document["outcome"])
     ratio = document["ratio"]
-    tie = ratio is not None and ratio["tie"] and ratio["low"] < ratio["high"]  # the baseline is no tie with itself
+    tie = ratio is not None and ratio["tie"] and ratio["low"] != ratio["high"]  # the baseline is no tie with itself
     words = {"chosen": document["chosen"], "Pareto": document["pareto"], "tie": tie}
     return ", ".join(word for word, holds in words.items() if holds)
 

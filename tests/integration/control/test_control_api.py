@@ -77,6 +77,17 @@ def test_models_and_passports(client):
     failed = [gate for gate in passport["gates"] if not gate["passed"]]
     assert [(g["name"], g["outcome"]) for g in failed] == [("quality:accuracy@cpu", "failed")]
     assert passport["artifacts"][0]["files"][0]["path"] == "model.onnx"
+    chosen = next(candidate for candidate in passport["candidates"] if candidate["chosen"])
+    assert chosen["setup"] == {
+        "runtime": "openvino",
+        "provider": "CPU",
+        "threads": 1,
+        "options": {"precision": "bf16"},
+    }
+    assert [latency["batch_size"] for latency in chosen["latencies"]] == [1, 8]
+    assert chosen["ratio"]["low"] < chosen["ratio"]["value"] < chosen["ratio"]["high"]
+    assert len(chosen["artifact"]) == 64
+    assert {candidate["outcome"] for candidate in passport["candidates"]} >= {"measured", "refused", "failed"}
     assert passport["lineage"]["git_commit"] == "c0ffee1234+dirty"
 
 

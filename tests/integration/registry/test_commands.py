@@ -92,6 +92,10 @@ def test_show(onnxyard: Command, registry: SqlRegistry) -> None:
     assert shown["status"] == "live"
     assert {"target", "digest", "files", "opset", "ir_version"} <= set(shown["artifacts"][0])
     assert {"recipe", "target", "quality", "p50_ms", "p99_ms", "size_bytes", "chosen"} <= set(shown["candidates"][0])
+    chosen = next(each for each in shown["candidates"] if each["chosen"])
+    assert chosen["setup"] == {"runtime": "openvino", "provider": "CPU", "threads": 1, "options": {"precision": "bf16"}}
+    assert chosen["ratio"]["low"] < chosen["ratio"]["value"] < chosen["ratio"]["high"] < 1
+    assert [each["outcome"] for each in shown["candidates"]][-3:] == ["stopped", "refused", "failed"]
     assert {"name", "observed", "threshold", "passed"} <= set(shown["gates"][0])
     assert shown["deployments"][0]["reason"] == "better recall"
     assert shown["replicas"][0]["provider"] == "CPUExecutionProvider"

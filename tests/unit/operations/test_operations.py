@@ -20,6 +20,7 @@ from onnxyard.errors import (
     UnsupportedModelError,
 )
 from onnxyard.lifecycle.deployment import DeploymentKind, DeploymentPlan, Role
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.version import ArtifactRole, Execution, VersionArtifact, VersionStatus
 from onnxyard.operations import actors, passports, runs, status
 from onnxyard.operations.aliases import deliver_aliases
@@ -290,11 +291,11 @@ def test_the_actor_has_user_and_host() -> None:
 
 
 def test_a_target_that_our_serving_cannot_run_is_refused_before_anything_is_written(registry):
-    elsewhere = Execution("fp32", "fp32", "openvino", "CPU", 1)
+    elsewhere = Execution("fp32", "fp32", Setup("elsewhere", "CPU", 1))
     model = VersionArtifact(ArtifactRole.MODEL, "edge", sample_artifact(), 20, 10, elsewhere)
     made = register(registry, sample_draft(key="edge", artifacts=(model,)), actor=WHO, now=NOON)
     plan = DeploymentPlan("edge", "digits", made.number, "edge", 0, DeploymentKind.DEPLOY, "because")
-    with pytest.raises(UnsupportedModelError, match="openvino"):
+    with pytest.raises(UnsupportedModelError, match="elsewhere"):
         apply_plan(registry, SERVING, plan, actor=WHO, now=NOON)
     with registry() as work:
         assert work.deployments.endpoints() == ()
