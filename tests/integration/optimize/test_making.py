@@ -16,6 +16,8 @@ from onnx import helper, numpy_helper
 from onnxyard.errors import MissingExtraError, StorageFullError, UnsupportedModelError, UserCodeError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.processing.composing import parts_of
+from onnxyard.runtimes.compiled_form import CompiledForm
+from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
 from onnxyard.sources.saving import save_model
 from onnxyard.stages.optimize import making
@@ -100,6 +102,9 @@ class Packing:
 
     def __call__(self, source: Path, folder: Path, materials: Materials) -> Transformed:  # noqa: ARG002
         (folder / "model.packed").write_text(str(len(onnx.load(source).graph.node)))
+        CompiledForm.of_graph(read_graph(source), folder / "model.packed", tool="packer", nodes=1).write(
+            folder / "model.packed"
+        )
         return Transformed(folder / "model.packed", changed=True)
 
 
@@ -108,8 +113,8 @@ def _nothing_worked_yet():
     CALLS.clear()
 
 
-def recipe(*passes, name="planted"):
-    return Recipe(name, "a test's own", passes, "fp32", ("onnxruntime",), 9)
+def recipe(*passes, name="planted", precision="fp32"):
+    return Recipe(name, "a test's own", passes, precision, ("onnxruntime",), 9)
 
 
 @dataclass
@@ -229,6 +234,24 @@ def test_a_recipe_that_changes_nothing_says_so_unless_it_is_the_baseline(bench):
     made = [work.make(RECIPES[name]) for name in ("fp32", "as-exported")]
     assert [one.changed for one in made] == [False, False]
     assert {one.file.read_bytes() for one in made} == {work.source.read_bytes()}
+
+
+def test_sizes_are_told_from_the_exported_graph_to_the_last(bench):
+    made = bench("wasteful").make(RECIPES["all-portable"])
+    assert made.facts == {"nodes": "5 became 3", "weights": "3 became 2"}
+
+
+def test_what_the_baseline_changes_too_is_no_change_of_the_recipes_own(bench):
+    work = bench("cnn")
+    assert work.make(RECIPES["fp32"]).changed
+    with pytest.raises(UnsupportedModelError, match="The recipe planted changed nothing"):
+        work.make(recipe(*RECIPES["fp32"].passes, Scaled(1.0)))
+
+
+def test_a_precision_that_the_graph_does_not_show_is_the_recipes(bench):
+    work = bench("cnn")
+    assert work.make(recipe(Scaled(), precision="int4")).precision == "int4"
+    assert work.make(recipe(Scaled(), precision="fp32")).precision == "fp32"
 
 
 @pytest.mark.parametrize(

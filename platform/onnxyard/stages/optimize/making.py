@@ -10,15 +10,19 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import onnx
+
 from onnxyard.disk import full_disk
 from onnxyard.errors import OnnxyardError, UnsupportedModelError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.digest import digest_of, file_digest
-from onnxyard.project.agreement import BASELINE
+from onnxyard.runtimes.compiled_form import precision_of
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.machine import fingerprint
 from onnxyard.stages.optimize.between import Between
+from onnxyard.stages.optimize.passes.model_file import COUNTED, becoming, counts
 from onnxyard.stages.optimize.passes.transformation import Transformed
+from onnxyard.stages.optimize.recipes.catalogue import BASELINE, RECIPES
 from onnxyard.stages.optimize.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 """What every runtime that reads ONNX may be expected to know."""
+
+_PRECISIONS = ("int4", "int8", "bf16", "fp16", "fp32", "fp64")
+"""From the lowest."""
 
 _NOTE = "transformed.json"
 
@@ -42,7 +49,7 @@ class Made:
         file: Its entry file in there.
         changed: Whether it differs from the exported model; only the baseline's and the exported model itself do not.
         facts: What the passes did, by topic.
-        precision: Of the graph, where it is ONNX; else the recipe's.
+        precision: The lower one of what the graph shows and what the recipe says: weights of 4 bits do not show.
         portable: Whether it is ONNX without operators outside the standard's domains.
         seconds: What making took; what was found on the shelf took next to none.
     """
@@ -75,8 +82,8 @@ def make(
         materials_digest: Of everything that `materials` gives.
 
     Raises:
-        UnsupportedModelError: a pass has nothing to offer, or none changed anything; or a pass failed in whatever way
-            (`facts["broke"]` is true then).
+        UnsupportedModelError: a pass has nothing to offer, or no pass but the baseline's changed anything; or a pass
+            failed in whatever way (`facts["broke"]` is true then).
         UserCodeError: the project's own code failed.
         MissingExtraError: a package is not installed.
         StorageFullError: no space is left.
@@ -93,20 +100,39 @@ def make(
         except UnsupportedModelError as error:
             if recipe.name != BASELINE:
                 raise
-            file, changed, facts = source, False, {"as exported": error.detail}
-        if recipe.passes and not changed and recipe.name != BASELINE:
+            file, changed, facts = source, [], {"as exported": error.detail}
+        own = [each for each in changed if each not in RECIPES[BASELINE].passes]
+        if recipe.passes and not own and recipe.name != BASELINE:
             raise UnsupportedModelError(f"The recipe {recipe.name} changed nothing.", broke=False)
         shutil.copytree(file.parent, folder, dirs_exist_ok=True)
     made = folder / file.name
-    precision, portable = recipe.precision, False
-    if made.suffix == ".onnx":
-        graph = read_graph(made)
-        precision = graph.precision
-        portable = {name.rpartition("::")[0] for name in graph.operators} <= STANDARD_DOMAINS
-    return Made(folder, made, changed, facts, precision, portable, time.perf_counter() - began)
+    return Made(
+        folder,
+        made,
+        bool(changed),
+        facts | _sizes(source, made),
+        min(precision_of(made), recipe.precision, key=_PRECISIONS.index),
+        _is_portable(made),
+        time.perf_counter() - began,
+    )
 
 
-def _tried(row: _Row, recipe: Recipe, source: Path, materials: Materials) -> tuple[Path, bool, dict[str, str]]:
+def _sizes(source: Path, made: Path) -> dict[str, str]:
+    """What became of the graph as a whole, in place of what each pass made of the one before it."""
+    if made.suffix != ".onnx":
+        return {}
+    before, after = (counts(onnx.load(file, load_external_data=False)) for file in (source, made))
+    return becoming(before, after)
+
+
+def _is_portable(made: Path) -> bool:
+    domains = (
+        {name.rpartition("::")[0] for name in read_graph(made).operators} if made.suffix == ".onnx" else {made.suffix}
+    )
+    return domains <= STANDARD_DOMAINS
+
+
+def _tried(row: _Row, recipe: Recipe, source: Path, materials: Materials) -> tuple[Path, list[Pass], dict[str, str]]:
     """As `_Row.through`; whatever is the passes' own failure is an UnsupportedModelError of one line."""
     try:
         return row.through(recipe.passes, source, materials)
@@ -138,18 +164,21 @@ class _Row:
 
     def through(
         self, passes: tuple[Pass, ...], source: Path, materials: Materials
-    ) -> tuple[Path, bool, dict[str, str]]:
-        """The passes' result, its steps around it; whether anything changed; and what was done."""
+    ) -> tuple[Path, list[Pass], dict[str, str]]:
+        """The passes' result, its steps around it; which passes changed anything; and what was done."""
         between = Between.of(source, self._new())
         file, given = (source, materials) if between is None else (between.core, between.materials(materials))
-        changed, facts = False, dict[str, str]()
+        changed: list[Pass] = []
+        facts: dict[str, str] = {}
         for each in passes:
             made = self._apply(each, file, given)
             if between is not None and made.file.suffix != ".onnx":
                 file, given, between = between.around(file, self._new()), materials, None
                 made = self._apply(each, file, given)
-            file, changed = made.file, changed or made.changed
-            facts |= made.facts
+            file = made.file
+            facts |= {topic: text for topic, text in made.facts.items() if topic not in COUNTED}
+            if made.changed:
+                changed.append(each)
         if between is not None:
             file = between.around(file, self._new()) if changed else source
         return file, changed, facts

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL = "model.onnx"
+COUNTED = ("nodes", "weights")
+"""The topics of `becoming`."""
 
 
 def rewritten(
@@ -58,7 +60,7 @@ def unchanged(source: Path, folder: Path) -> Transformed:
 
 def becoming(before: tuple[int, int], after: tuple[int, int]) -> dict[str, str]:
     """Two `counts` in words, where they differ, as `{"nodes": "34 became 28"}`."""
-    pairs = zip(("nodes", "weights"), before, after, strict=True)
+    pairs = zip(COUNTED, before, after, strict=True)
     return {name: f"{had} became {has}" for name, had, has in pairs if had != has}
 
 
