@@ -42,9 +42,9 @@ class Bar:
         self._task = task
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
-        total = {"total": step + round(metrics["left"])} if "left" in metrics else {}
+        total = step + round(metrics["left"]) if "left" in metrics else None  # None leaves it as it is
         told = "  ".join(worded(name, value) for name, value in metrics.items())
-        self._progress.update(self._task, completed=step, metrics=told, **total)
+        self._progress.update(self._task, completed=step, metrics=told, total=total)
 
 
 def worded(name: str, value: float) -> str:
