@@ -27,8 +27,11 @@ from onnxyard.stages.develop.request import DevelopRequest
 from onnxyard.stages.develop.stage import run as develop
 from onnxyard.stages.export.request import ExportRequest
 from onnxyard.stages.export.stage import run as export
-from onnxyard.stages.optimize.recipes import RECIPES
+from onnxyard.stages.optimize.making import make
+from onnxyard.stages.optimize.passes.transformation import Materials
+from onnxyard.stages.optimize.recipes.catalogue import RECIPES
 from onnxyard.stages.optimize.request import OptimizeRequest
+from onnxyard.stages.optimize.shelf import Shelf
 from onnxyard.stages.optimize.stage import run as optimize
 from onnxyard.stages.validate.request import ValidateRequest
 from onnxyard.stages.validate.stage import run as validate
@@ -233,12 +236,15 @@ def test_quantizers_leave_the_steps_alone_and_the_gates_take_names_as_decisions(
 
 def test_a_quantized_candidate_holds_the_steps_and_integer_arithmetic(way, tmp_path):
     raw = way.golden["raw"]
-    made = RECIPES["int8-qdq"](way.model_file, tmp_path, lambda: iter([raw]))
-    graph = read_graph(made)
-    assert graph.precision == "int8"
+    recipe, materials = RECIPES["int8-qdq"], Materials(lambda: iter([raw]), lambda _: 1.0, 0.01)
+    candidate = make(
+        recipe, way.model_file, tmp_path / "made", materials, shelf=Shelf(tmp_path / "shelf"), materials_digest="golden"
+    )
+    made, graph = candidate.file, read_graph(candidate.file)
+    assert (candidate.precision, candidate.portable) == ("int8", False)
     assert graph.opset == 18
     assert "ai.onnx.contrib::BertTokenizer" in graph.operators
-    answer = OnnxRuntime.load(made, provider="CPUExecutionProvider", threads=1).run(raw)
+    answer = OnnxRuntime().load(made, provider="CPUExecutionProvider", threads=1).run(raw)
     np.testing.assert_allclose(answer["probabilities"], way.golden["answers"]["probabilities"], atol=0.2)
     before, after = parts_of(onnx.load(way.model_file)), parts_of(onnx.load(made))
     assert [node.name for node in after.before.graph.node] == [node.name for node in before.before.graph.node]
