@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +13,12 @@ from onnx import helper
 
 import compiled_graphs
 import graphs
-from onnxyard.errors import InvalidRequestError, UnsupportedModelError
+from onnxyard.errors import InvalidRequestError, MissingExtraError, UnsupportedModelError
 from onnxyard.runtimes.compiled_form import COMPANION, CompiledForm, precision_of
 from onnxyard.runtimes.iree import Iree
 from onnxyard.runtimes.nnef import Nnef
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.stages.optimize.passes import iree_compile
 from onnxyard.stages.optimize.passes.indices import index_use
 from onnxyard.stages.optimize.passes.iree_compile import IreeCompile, telling
 from onnxyard.stages.optimize.passes.nnef_convert import NnefConvert
@@ -66,6 +68,15 @@ def test_iree_names_the_operator_that_it_cannot_lower(tmp_path):
     )
     with pytest.raises(UnsupportedModelError, match="no lowering for the operator Attention"):
         IreeCompile()(source, tmp_path, NO_MATERIALS)
+
+
+def test_a_compiler_that_is_not_installed_names_the_extra(tmp_path, monkeypatch):
+    source = compiled_graphs.mlp(tmp_path / "model.onnx")
+    monkeypatch.setattr(iree_compile, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "nnef_tools.conversion", None)
+    for each, extra in ((IreeCompile(), "iree"), (NnefConvert(), "nnef")):
+        with pytest.raises(MissingExtraError, match=rf"onnxyard\[{extra}\]"):
+            each(source, tmp_path, compiled_graphs.materials(compiled_graphs.inputs("mlp", 2)))
 
 
 def test_irees_compiler_has_limits(tmp_path):
