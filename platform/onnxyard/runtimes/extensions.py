@@ -29,8 +29,10 @@ def open_session(model: Path | bytes, options: ort.SessionOptions, providers: Se
         MissingExtraError: it uses them, and onnxruntime-extensions is not installed.
         Whatever `ort.InferenceSession` raises.
     """
+    # Without `enable_fallback=0` ONNX Runtime prints about a provider that fails, and tries the CPU in its place.
+    given = {"sess_options": options, "providers": list(providers) or None, "enable_fallback": 0}
     try:
-        return ort.InferenceSession(model, sess_options=options, providers=list(providers) or None)
+        return ort.InferenceSession(model, **given)
     except (ort_errors.Fail, ort_errors.InvalidGraph, ort_errors.NotImplemented) as error:
         if not any(domain in str(error) for domain in DOMAINS):
             raise
@@ -43,4 +45,4 @@ def open_session(model: Path | bytes, options: ort.SessionOptions, providers: Se
                 extra="processing",
             ) from error
         options.register_custom_ops_library(get_library_path())
-        return ort.InferenceSession(model, sess_options=options, providers=list(providers) or None)
+        return ort.InferenceSession(model, **given)

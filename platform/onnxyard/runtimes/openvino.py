@@ -17,6 +17,7 @@ from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
 from onnxyard.runtimes.options import settled
 from onnxyard.runtimes.outputs import check_outputs
+from onnxyard.runtimes.providers.lack import Lack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 VERIFIED_DEVICES = frozenset({"CPU"})
 """Devices whose answers our tests compare with the source framework's."""
+_OTHER_DEVICES = {"GPU": "a GPU by Intel", "NPU": "an NPU by Intel"}
 _HINTS = {"latency": "LATENCY", "throughput": "THROUGHPUT"}
 _FLAGS = {"on": "YES", "off": "NO"}
 
@@ -146,15 +148,27 @@ class OpenVinoModel:
         return dict(sorted(counted.items()))
 
 
+def lack_of_device(device: str) -> Lack | None:
+    """Why OpenVINO cannot run a model on this device here; None where it can."""
+    if device in VERIFIED_DEVICES:
+        return None
+    if device == "AUTO":
+        return Lack("AUTO lets OpenVINO choose: what was measured need not be what runs.", "Name the device: CPU.")
+    if device in _OTHER_DEVICES and not any(each.startswith(device) for each in openvino.Core().available_devices):
+        needs = _OTHER_DEVICES[device]
+        return Lack(f"OpenVINO finds no {device} on this machine.", f"Run it on a machine with {needs} and its driver.")
+    return Lack(
+        f"The device {device!r} is not verified for OpenVINO {metadata.version('openvino')}.",
+        f"Verified: {', '.join(sorted(VERIFIED_DEVICES))}.",
+    )
+
+
 def _load(
     model_file: Path, device: str, threads: int, given: Mapping[str, str], further: Mapping[str, str]
 ) -> OpenVinoModel:
     version = metadata.version("openvino")
-    if device not in VERIFIED_DEVICES:
-        raise UnsupportedModelError(
-            f"The device {device!r} is not verified for OpenVINO {version}.",
-            remedy=f"Verified: {', '.join(sorted(VERIFIED_DEVICES))}.",
-        )
+    if (lack := lack_of_device(device)) is not None:
+        raise lack.error()
     options = settled(OpenVino.options, given, of="OpenVINO")
     graph = read_graph(model_file)  # OpenVINO reports an unreadable file and an unknown operator alike
     config = {

@@ -76,12 +76,10 @@ def open_on(
     except UnsupportedModelError as error:
         if _REFUSED not in error.detail:
             raise
-        raise _left_over(provider, opened(fallback=True), model) from error
-    if session.get_providers()[:1] != [provider.name]:
-        raise UnsupportedModelError(
-            f"{provider.name} was asked for, but the session runs on {', '.join(session.get_providers())}.",
-            where=_where(model),
-        )
+        session = opened(fallback=True)
+        _check_started(provider, session, model)
+        raise _left_over(provider, session, model) from error
+    _check_started(provider, session, model)
     check_context(session.get_modelmeta().custom_metadata_map, where=_where(model))
     if chosen.get("fallback") == "allowed" and provider.name not in assigned(session):
         raise _left_over(provider, session, model)
@@ -91,6 +89,16 @@ def open_on(
 def assigned(session: ort.InferenceSession) -> Counter[str]:
     """Nodes of the graph by the provider that took them, where the session was told to record it."""
     return Counter({name: sum(len(part.get_nodes()) for part in parts) for name, parts in _parts(session).items()})
+
+
+def _check_started(provider: Provider, session: ort.InferenceSession, model: Path | bytes) -> None:
+    """A provider whose own libraries do not load is left out without a word."""
+    if session.get_providers()[:1] != [provider.name]:
+        raise UnsupportedModelError(
+            f"{provider.name} was asked for, but the session runs on {', '.join(session.get_providers())}.",
+            where=_where(model),
+            remedy="ONNX Runtime could not start it: look at the versions of its libraries and of the driver.",
+        )
 
 
 def _parts(session: ort.InferenceSession) -> dict[str, list[Any]]:
@@ -139,6 +147,7 @@ def _open(model: Path | bytes, providers: Sequence[Any], options: ort.SessionOpt
         ort_errors.EPFail,
         ort_errors.Fail,
         ort_errors.RuntimeException,
+        RuntimeError,  # as bindings raise it, before there is a session
     ) as error:
         raise UnsupportedModelError(
             f"ONNX Runtime {ort.__version__} cannot run the model: {first_line(error)}", where=_where(model)

@@ -62,7 +62,7 @@ ADAPTERS = {
 }
 """Every runtime by the name that a target gives it."""
 NAMES = tuple(ADAPTERS)
-CUDA_PROVIDERS = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider"})
+_TOOLCHAINS = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "tensorrt"}
 """They need onnxruntime-gpu, which takes the place of onnxruntime: never both in one environment."""
 
 
@@ -117,7 +117,7 @@ def numeric_of(runtime: str, provider: str) -> frozenset[str]:
 
 def toolchain_of(runtime: str, provider: str) -> str | None:
     """The toolchain that a provider lives in, as `cuda`; None where this environment runs it."""
-    return "cuda" if runtime == "onnxruntime" and provider in CUDA_PROVIDERS else None
+    return _TOOLCHAINS.get(provider) if runtime == "onnxruntime" else None
 
 
 def is_emulated(runtime: str, provider: str) -> bool:

@@ -25,6 +25,7 @@ class Toolchain:
         imports: Modules that must import before it counts as installed.
         versions: The exact version of every distribution in it.
         variables: Environment variables of its processes; `{folder}` stands for the environment's folder.
+        sources: Distributions that the index has no wheels of; theirs are fetched by their makers' own build.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Toolchain:
     imports: tuple[str, ...]
     versions: Mapping[str, str]
     variables: Mapping[str, str]
+    sources: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -66,4 +68,5 @@ def read(file: Path) -> Toolchain:
         imports=tuple(document["imports"]),
         versions=document["versions"],
         variables=document.get("variables", {}),
+        sources=tuple(document.get("sources", ())),
     )

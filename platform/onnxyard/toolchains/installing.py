@@ -103,6 +103,7 @@ def _make(environment: Environment, draft: Path, say: Say, deadline: float) -> N
     pip += ["--python", str(python)] if ours else []
     # The versions are complete, so pip need not look for more; `pip check` proves that they are.
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off", "--retries=2"]
+    options += [f"--no-binary={name}" for name in toolchain.sources]
     if toolchain.versions:
         fetched = _Fetched(len(toolchain.versions), say)
         running.run([*pip, "install", *options, "-r", str(wanted)], said=fetched)

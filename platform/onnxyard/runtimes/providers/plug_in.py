@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from onnxyard.runtimes.providers.provider import Lack
+from onnxyard.runtimes.providers.lack import Lack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnxruntime as ort
 
-from onnxyard.errors import MissingExtraError, UnsupportedModelError
-
-if TYPE_CHECKING:
-    from onnxyard.errors import OnnxyardError
-
+from onnxyard.runtimes.providers.lack import Lack
 
 FALLBACK: Mapping[str, tuple[str, ...]] = MappingProxyType({"fallback": ("refused", "allowed")})
 """Whether nodes that the provider has no kernel for may run on the CPU. It changes answers: they are computed there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lack:
-    """Why something cannot run on this machine.
-
-    Attributes:
-        detail: What is missing, in one sentence.
-        remedy: What to do about it.
-        facts: `extra` or `toolchain` where an installation mends it.
-    """
-
-    detail: str
-    remedy: str
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-    def error(self) -> OnnxyardError:
-        """MissingExtraError where an installation mends it, else UnsupportedModelError."""
-        kind = MissingExtraError if self.facts else UnsupportedModelError
-        return kind(self.detail, remedy=self.remedy, **self.facts)
 
 
 @dataclass(frozen=True, slots=True)
