@@ -43,10 +43,12 @@ class Block:
     Attributes:
         ms: Milliseconds of each call, float64 [calls].
         cpu_ms: Processor time of one call over all threads, in milliseconds.
+        launch: Which start of the processes it ran in.
     """
 
     ms: np.ndarray
     cpu_ms: float
+    launch: int = 0
 
 
 class Bench:

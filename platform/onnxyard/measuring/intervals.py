@@ -1,8 +1,9 @@
 """What blocks of calls say: percentiles, ratios with intervals, and what a later process will measure.
 
-Calls of one block share a moment of the machine, so they are no independent evidence; blocks are. Every interval here
-resamples blocks (the cluster bootstrap: Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8),
-and a ratio's blocks are paired by the round they ran in, so that what slows a whole round down cancels.
+Calls of one block share a moment of the machine, and blocks of one launch the places in memory that their processes
+happened to get, so calls are no independent evidence. Every interval here resamples launches, and blocks within them (the
+hierarchical bootstrap: Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8), and a ratio's
+blocks are paired by the round they ran in, so that what slows a whole round down cancels.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def ratio(
     top, bottom = np.zeros(RESAMPLES + 1), np.zeros(RESAMPLES + 1)
     for size, weight in weights.items():
         scale = weight / (size if per_row else 1)
-        draws = _draws(random, len(ours[size]))
+        draws = _draws(random, [block.launch for block in ours[size]])
         top += scale * _percentiles(ours[size], draws, share)
         bottom += scale * _percentiles(theirs[size], draws, share)
     whole, *drawn = top / bottom
@@ -74,9 +75,16 @@ def ratio(
     return Ratio(float(whole), min(low, float(whole)), max(high, float(whole)))
 
 
-def _draws(random: np.random.Generator, rounds: int) -> np.ndarray:
-    """How often each round counts: once in the first row, then as drawn with replacement. [RESAMPLES + 1, rounds]."""
-    return np.vstack([np.ones(rounds), random.multinomial(rounds, np.full(rounds, 1 / rounds), RESAMPLES)])
+def _draws(random: np.random.Generator, launches: Sequence[int]) -> np.ndarray:
+    """How often each round counts: once in the first row, then as drawn with replacement, launches first and rounds in
+    them next. [RESAMPLES + 1, rounds].
+    """  # noqa: D205
+    members = [np.flatnonzero(np.asarray(launches) == launch) for launch in dict.fromkeys(launches)]
+    drawn = random.multinomial(len(members), np.full(len(members), 1 / len(members)), RESAMPLES)
+    counts = np.zeros((RESAMPLES, len(launches)))
+    for at, rounds in enumerate(members):
+        counts[:, rounds] = random.multinomial(drawn[:, at] * len(rounds), np.full(len(rounds), 1 / len(rounds)))
+    return np.vstack([np.ones(len(launches)), counts])
 
 
 def _percentiles(blocks: Sequence[Block], draws: np.ndarray, share: float) -> np.ndarray:

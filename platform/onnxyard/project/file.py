@@ -169,6 +169,7 @@ class OptimizeSection(Section):
         max_drop: The largest drop below fp32 that a candidate may have.
         confidence: One-sided confidence that the drop is no larger.
         recipes: Recipes that are tried; all that fit the target by default.
+        tune: Whether the runtimes' settings are varied too; without it each recipe runs with their defaults.
         budget_s: Seconds that the search may take for each target.
         repeats: Timed calls of each finalist per batch size.
     """
@@ -183,6 +184,7 @@ class OptimizeSection(Section):
     recipes: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, description="a list of recipes")] | None = (
         None
     )
+    tune: Annotated[bool, Field(description="true or false")] = True
     budget_s: Annotated[float, Field(gt=0, le=604_800, description="a number of seconds above 0")] = 120.0
     repeats: Annotated[int, Field(ge=10, le=100_000, description="a whole number between 10 and 100000")] = 200
 

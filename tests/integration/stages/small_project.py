@@ -95,6 +95,7 @@ threads = 1
 
 [optimize]
 recipes = ["fp32", "int8-qdq", "int8-dynamic"]
+tune = false
 max_drop = 0.02
 repeats = 30
 

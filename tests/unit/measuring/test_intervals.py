@@ -49,6 +49,21 @@ def test_what_slows_a_whole_round_down_cancels():
     assert found.high == pytest.approx(0.5, rel=0.05)
 
 
+def test_what_differs_from_start_to_start_is_in_the_interval():
+    random = np.random.default_rng(3)
+    starts = (0.9, 1.1, 1.0)  # where memory fell in each launch; rounds within one agree closely
+    ours = [
+        Block(start * random.lognormal(0, 0.01, 20), 1.0, launch)
+        for launch, start in enumerate(starts)
+        for _ in range(6)
+    ]
+    theirs = [Block(random.lognormal(0, 0.01, 20), 1.0, launch) for launch in range(3) for _ in range(6)]
+    honest = ratio({1: ours}, {1: theirs}, {1: 1.0})
+    one = [Block(block.ms, block.cpu_ms) for block in ours]
+    naive = ratio({1: one}, {1: [Block(block.ms, block.cpu_ms) for block in theirs]}, {1: 1.0})
+    assert honest.high - honest.low > 1.1 * (naive.high - naive.low)
+
+
 def test_batch_sizes_count_by_their_weights():
     def constant(value: float) -> list[Block]:
         return [Block(np.full(5, value), value) for _ in range(4)]

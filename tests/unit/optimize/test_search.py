@@ -115,7 +115,7 @@ def searched(bazaar, tmp_path, *, workers=1, budget_s=30.0, told=None):
 
 @pytest.fixture(autouse=True)
 def without_finals(monkeypatch):
-    monkeypatch.setattr(search_module, "finalists", lambda *_: [])
+    monkeypatch.setattr(Search, "_finals", lambda *_: None)
 
 
 def space(*ways) -> Space:

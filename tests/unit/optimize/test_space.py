@@ -61,6 +61,13 @@ def test_threads_are_the_targets_or_what_the_machine_allows(monkeypatch):
     assert made({"threads": 0}).ways[0].threads == (6, 3, 1)
 
 
+def test_without_tuning_only_precision_is_varied():
+    space = made({"runtime": ["onnxruntime", "openvino"], "threads": 0}, {"tune": False})
+    assert space.ways[0].options == {}
+    assert set(space.ways[1].options) == {"precision"}
+    assert [len(way.threads) for way in space.ways] == [1, 1]
+
+
 def test_usable_cores_are_what_the_cgroup_allows_not_what_the_host_has():
     assert space_module.usable_cores is machine.usable_cores
 

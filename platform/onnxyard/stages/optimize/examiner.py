@@ -23,6 +23,7 @@ from onnxyard.stages.optimize.tried import BASELINE, Tried, timed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from onnxyard.lifecycle.candidate import Ratio
     from onnxyard.stages.optimize.makers import Made
     from onnxyard.stages.optimize.quality import Examination, Quality
     from onnxyard.stages.optimize.space import Point
@@ -153,24 +154,30 @@ class Examiner:
         return self._completed(tried, bench, quality, tried.candidate.name, turns)
 
     def _hopeless(self, tried: Tried, turns: Turns) -> Tried | None:
+        """The candidate, stopped, where its quality can make no difference any more: it need not be scored then."""
         ours, theirs = turns.blocks[tried.candidate.name], turns.blocks[BASELINE]
         seen = ratio(ours, theirs, self.subject.weights, share=50, seed=self.subject.seed)
-        told = f"{seen.value:.3g} [{seen.low:.3g}, {seen.high:.3g}] times the baseline's latency"
-        baseline = self.tried[0].candidate
-        timing = self.subject.goals.minimize in {"p50", "p99", "throughput"}
-        larger = (tried.candidate.size_bytes or 0) >= (baseline.size_bytes or 0)
-        slow = seen.low > 1.0 and (larger or (timing and seen.low > self._best() * HOPELESS))
-        if not slow and seen.low <= HOPELESS:
+        if seen.low > HOPELESS:
+            why = "too slow to be scored in time"
+        elif (better := self._beaten_by(tried.candidate, seen)) is not None:
+            why = f"slower than {better} and no smaller"
+        else:
             return None
-        note = f"{told}{', and no smaller' if larger else ''}"
-        stopped = tried.ended(Outcome.STOPPED, note)
+        stopped = tried.ended(
+            Outcome.STOPPED, f"{why}: {seen.value:.3g} [{seen.low:.3g}, {seen.high:.3g}] times the baseline's latency"
+        )
         return replace(stopped, candidate=replace(stopped.candidate, ratio=seen))
 
-    def _best(self) -> float:
-        """The best ratio so far of a candidate that keeps the goals; 1 for the baseline."""
-        known = [each.candidate for each in self.tried if each.measured]
-        ratios = [each.ratio.value for each in known if each.ratio and not self.subject.goals.shortfalls(each)]
-        return min((1.0, *ratios))
+    def _beaten_by(self, candidate: Candidate, seen: Ratio) -> str | None:
+        """An allowed candidate that is surely faster and no larger. Where memory is to be small, that says nothing."""
+        goals = self.subject.goals
+        if goals.minimize == "memory":
+            return None
+        for each in (other.candidate for other in self.tried if other.measured):
+            fast = each.ratio is not None and each.ratio.high < seen.low
+            if fast and (each.size_bytes or 0) <= (candidate.size_bytes or 0) and not goals.shortfalls(each):
+                return each.name
+        return None
 
     def _quality(self, tried: Tried, bench: Bench, until: float) -> Quality | None:
         key = self._numerics(tried.point, tried)

@@ -130,9 +130,11 @@ class Finals:
             return
         for name, (load_ms, peak) in benches.items():
             self._launched[name].append((load_ms, peak))
+            launch = len(self._launched[name])
             for size, blocks in turns.blocks[name].items():
                 self._medians[name][size].append(percentile(blocks, 50))
-                self._turns.blocks.setdefault(name, {}).setdefault(size, []).extend(blocks)
+                kept = self._turns.blocks.setdefault(name, {}).setdefault(size, [])
+                kept.extend(replace(block, launch=launch) for block in blocks)
 
     def _played(self) -> tuple[Turns, dict[str, tuple[float, int]]]:
         """The blocks of one launch, and each bench's milliseconds to load and peak of memory."""

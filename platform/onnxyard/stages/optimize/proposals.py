@@ -72,7 +72,7 @@ class Proposals:
         """What became of a point."""
         name = self._space.name(point)
         self._heard[name] = verdict
-        self._finish(self._trials.pop(name, None) or self._asked(point), verdict)
+        self._finish(self._trials.pop(name) if name in self._trials else self._asked(point), verdict)
 
     def rule_out(self, hopeless: Callable[[Point], bool]) -> None:
         """These points need not be tried any more."""

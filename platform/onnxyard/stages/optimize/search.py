@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FINALS_SHARE = 0.3
 """Of the budget, kept for the finals."""
-PATIENCE = 10
+PATIENCE = 8
 """So many settings in a row that better nothing end the search before its time."""
 _BETTER = 0.99
 """A cost this much below the best so far is progress."""
@@ -174,7 +174,7 @@ class Search:
     def _finals(self, baseline: Tried, end: float) -> Finals | None:
         subject = self._examiner.subject
         chosen = finalists(self._examiner.tried, subject)
-        if not chosen or not subject.inputs or subject.space.ways[subject.space.baseline.way].emulated:
+        if subject.space.ways[subject.space.baseline.way].emulated:
             return None
         finals = Finals(
             baseline,

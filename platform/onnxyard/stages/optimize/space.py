@@ -174,7 +174,8 @@ def space_of(
         if at == 0 and _fits(catalogue[baseline], runtime, provider) and catalogue[baseline] not in fitting:
             fitting.append(catalogue[baseline])
         if fitting:
-            ways.append(_way(runtime, provider, tuple(sorted(fitting, key=lambda each: each.simplicity)), section))
+            ordered = tuple(sorted(fitting, key=lambda each: each.simplicity))
+            ways.append(_way(runtime, provider, ordered, section, tune=goals.tune))
     lost = [name for name in named or () if not any(name in {each.name for each in way.recipes} for way in ways)]
     if lost:
         raise InvalidRequestError(
@@ -197,8 +198,8 @@ def _fits(recipe: Recipe, runtime: str, provider: str) -> bool:
     return runtime in recipe.runtimes or f"{runtime}:{provider}" in recipe.runtimes
 
 
-def _way(runtime: str, provider: str, recipes: tuple[Recipe, ...], section: TargetSection) -> Way:
-    options = dict(options_of(runtime, provider))
+def _way(runtime: str, provider: str, recipes: tuple[Recipe, ...], section: TargetSection, *, tune: bool) -> Way:
+    options = {name: given for name, given in options_of(runtime, provider).items() if tune or name == "precision"}
     if "precision" in options:
         allowed = [each for each in options["precision"] if PRECISION_OF[each] in section.precision]
         options["precision"] = tuple(dict.fromkeys((options["precision"][0], *allowed)))
@@ -207,7 +208,7 @@ def _way(runtime: str, provider: str, recipes: tuple[Recipe, ...], section: Targ
         runtime,
         provider,
         recipes,
-        (section.threads,) if section.threads else _thread_counts(usable_cores()),
+        (section.threads,) if section.threads else _thread_counts(usable_cores())[: None if tune else 1],
         options,
         numeric_of(runtime, provider),
         is_emulated(runtime, provider),
