@@ -9,6 +9,7 @@ from onnxyard.cli.candidates import candidate_document, finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from onnxyard.lifecycle.handover import ExportResult, OptimizeResult
     from onnxyard.lifecycle.version import ModelVersion, VersionStatus
@@ -24,6 +25,7 @@ def run_document(
     status: VersionStatus | None = None,
     exported: ExportResult | None = None,
     optimized: OptimizeResult | None = None,
+    report: Path | None = None,
     endpoint: str | None = None,
     generation: int | None = None,
 ) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def run_document(
         "stages": {name: {"seconds": round(each.seconds, 3), "reused": each.reused} for name, each in done.items()},
         "export": None if exported is None else _export(exported),
         "candidates": [candidate_document(candidate) for candidate in candidates],
+        "report": None if report is None else str(report),
         "gates": [
             {
                 "name": gate.name,

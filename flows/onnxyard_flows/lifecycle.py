@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from onnxyard.lifecycle.deployment import DeploymentPlan
     from onnxyard.lifecycle.gate import Gate
-    from onnxyard.lifecycle.handover import ExportResult
     from onnxyard.lifecycle.version import ModelVersion, VersionDraft
     from onnxyard.ports.unit_of_work import LifecycleRun
     from onnxyard.project.project import Project
@@ -174,15 +173,24 @@ class Lifecycle:
                 mlflow_run_id=workshop.records.run_id,
                 exported=made.exported,
                 optimized=made.optimized,
+                report=self._report(made),
             )
         if version.draft.verdict is VersionStatus.REJECTED:
-            raise self._rejection(workshop, version, made.exported)
+            raise self._rejection(workshop, version, made)
         if until is Stage.DEPLOY:
             self._deploy(workshop, version)
         delivery = aliases.deliver_aliases(self._yard.unit_of_work, self._yard.recorder, now=_now())
         if delivery.pending:
             log.warning("MLflow's alias will follow with a later command: %s", delivery.error)
-        return self._document(workshop, version, made.exported)
+        return self._document(workshop, version, made)
+
+    def _report(self, made: Made) -> Path | None:
+        """Where a person opens the search's report; the store keeps the original. None before there is one."""
+        if made.optimized is None:
+            return None
+        folder = self._yard.settings.reports / self._project.name / "optimize"
+        self._yard.store.fetch(made.optimized.report.digest, folder)
+        return folder / "report.html"
 
     def _register(self, workshop: Workshop, made: Made) -> ModelVersion | None:
         """The version, registered; the one that is there where nothing changed; None where validate was not run."""
@@ -213,6 +221,11 @@ class Lifecycle:
             self._yard.store.fetch(chosen.artifact.digest, space)
             tags = {"onnxyard.digest": chosen.artifact.digest, "onnxyard.target": target, "onnxyard.key": draft.key}
             tags["onnxyard.verdict"] = draft.verdict.value
+            record.tags(tags)
+            if not (
+                space / MODEL_FILE
+            ).is_file():  # compiled for its runtime: MLflow's `onnx` flavour has no place for it
+                return replace(draft, mlflow_run_id=workshop.records.run_id)
             number = record.model(space / MODEL_FILE, name=draft.model, signature=draft.model_signature, tags=tags)
         return replace(draft, mlflow_run_id=workshop.records.run_id, mlflow_model_version=number)
 
@@ -250,7 +263,7 @@ class Lifecycle:
             record.params({"endpoint": deployment.endpoint, "target": deployment.target})
             record.params({"version": deployment.version, "generation": deployment.generation})
 
-    def _document(self, workshop: Workshop, version: ModelVersion, exported: ExportResult | None) -> dict[str, Any]:
+    def _document(self, workshop: Workshop, version: ModelVersion, made: Made) -> dict[str, Any]:
         endpoint = self._project.file.deploy.endpoint
         with self._yard.unit_of_work() as work:
             generation = work.deployments.generation(endpoint)
@@ -260,12 +273,13 @@ class Lifecycle:
             status=version_status(self._yard.unit_of_work, version.draft.model, version.number),
             mlflow_run_id=version.draft.mlflow_run_id,
             done=workshop.done,
-            exported=exported,
+            exported=made.exported,
+            report=self._report(made),
             endpoint=endpoint,
             generation=generation,
         )
 
-    def _rejection(self, workshop: Workshop, version: ModelVersion, exported: ExportResult | None) -> GateFailedError:
+    def _rejection(self, workshop: Workshop, version: ModelVersion, made: Made) -> GateFailedError:
         failed = [gate for gate in version.draft.gates if not gate.passed]
         subject = f"{version.draft.model}@{version.number}"
         return GateFailedError(
@@ -283,7 +297,7 @@ class Lifecycle:
                 for gate in failed
             ],
             version=version.number,
-            run=self._document(workshop, version, exported),
+            run=self._document(workshop, version, made),
         )
 
 

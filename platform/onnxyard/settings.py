@@ -112,7 +112,7 @@ class Settings:
 
     @property
     def reports(self) -> Path:
-        """Drift reports to open by hand, one folder per endpoint; the artifact store keeps the originals."""
+        """Reports to open by hand: of drift by endpoint, of searches as MODEL/optimize; the store has the originals."""
         return self.home / "reports"
 
     @property

@@ -23,7 +23,7 @@ def print_lifecycle(document: dict[str, Any]) -> None:
     out.print()
     _print_export(document["export"])
     if document["candidates"]:
-        _print_candidates(document["candidates"])
+        _print_candidates(document["candidates"], report=document["report"])
     if document["gates"]:
         gates = table("gate", "observed", "threshold", "")
         for gate in document["gates"]:
@@ -39,7 +39,7 @@ def print_lifecycle(document: dict[str, Any]) -> None:
     out.print(f"[bold]{document['model']}@{document['version']}[/] is {document['status']}{where if live else ''}")
 
 
-def _print_candidates(documents: list[dict[str, Any]]) -> None:
+def _print_candidates(documents: list[dict[str, Any]], *, report: str | None) -> None:
     """The foremost with their figures, how many others there are, and why the chosen ones were chosen."""
     shown, others = foremost(documents)
     out.print(candidates_table(shown))
@@ -47,6 +47,8 @@ def _print_candidates(documents: list[dict[str, Any]]) -> None:
         out.print(others, style="dim")
     for chosen in (each for each in documents if each["chosen"]):
         out.print(f"{chosen['target']}  {chosen['note']}", markup=False)
+    if report is not None:
+        out.print(f"report  {report}", markup=False)
     out.print()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import signal
 import socket
 import sqlite3
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +30,7 @@ KEYS = [
     "stages",
     "export",
     "candidates",
+    "report",
     "gates",
     "artifacts",
     "endpoint",
@@ -53,7 +56,7 @@ def test_the_document_is_the_one_that_was_promised(carried: tuple[Project, Ended
     assert not any(stage["reused"] for stage in document["stages"].values())
     [chosen] = [each for each in document["candidates"] if each["chosen"]]
     assert chosen["artifact"] == document["artifacts"][0]["digest"]
-    assert chosen["note"]
+    assert chosen["note"] in html.unescape(Path(document["report"]).read_text())
     assert document["candidates"][0]["outcome"] == "measured"  # the baseline
     assert all(set(gate) == {"name", "observed", "threshold", "passed"} for gate in document["gates"])
     [artifact] = document["artifacts"]
