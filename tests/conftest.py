@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -17,6 +17,58 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _NUMBERS = count(1)
+_DESELECTED = pytest.StashKey[str]()
+_SENT = "onnxyard_deselected"
+
+
+def _why_no_gpu(toolchain: str) -> str:
+    """Why tests that need a GPU and this toolchain cannot run here; empty where they can."""
+    from onnxyard.errors import MissingExtraError  # noqa: PLC0415 - only where there are such tests
+    from onnxyard.runtimes.providers.nvidia import no_gpu  # noqa: PLC0415 - as above
+    from onnxyard.settings import Settings  # noqa: PLC0415 - as above
+    from onnxyard.toolchains.catalogue import known  # noqa: PLC0415 - as above
+    from onnxyard.toolchains.environment import Environment  # noqa: PLC0415 - as above
+
+    if (lack := no_gpu()) is not None:
+        return lack.detail
+    try:
+        Environment(known(toolchain), Settings.read()).require()
+    except MissingExtraError as error:
+        return error.detail
+    return ""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a GPU where there is none, in the open: a skip would look like a choice of the test's."""
+    left_out: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        marker = item.get_closest_marker("gpu")
+        if marker is not None and (why := _why_no_gpu(*(marker.args or ("cuda",)))):
+            left_out.setdefault(why, []).append(item)
+    if not left_out:
+        return
+    gone = [item for some in left_out.values() for item in some]
+    items[:] = [item for item in items if item not in gone]
+    config.hook.pytest_deselected(items=gone)
+    said = "\n".join(f"{len(some)} gpu tests deselected: {why}" for why, some in left_out.items())
+    config.stash[_DESELECTED] = said
+    if hasattr(config, "workeroutput"):  # a worker of pytest-xdist
+        config.workeroutput[_SENT] = said
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What its workers left out, each of them the same."""
+    said = getattr(node, "workeroutput", {}).get(_SENT)
+    if said:
+        node.config.stash[_DESELECTED] = said
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, in a quiet run too."""
+    said = config.stash.get(_DESELECTED, "")
+    if said:
+        terminalreporter.write_line(said, yellow=True)
 
 
 @pytest.fixture(scope="session")
