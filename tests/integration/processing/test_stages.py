@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from onnxyard.diagnosis.blame import TorchSource, blame
 from onnxyard.diagnosis.proving import prove
 from onnxyard.errors import ProjectFileError, UnsupportedModelError, UserCodeError
+from onnxyard.lifecycle.candidate import Outcome
 from onnxyard.processing.composing import parts_of
 from onnxyard.project.project import load_project
 from onnxyard.runtimes.graph import read_graph
@@ -133,7 +134,8 @@ opset = 18
 [optimize]
 max_drop = 0.05
 repeats = 30
-recipes = ["fp32", "int8-qdq", "int8-dynamic"]
+budget_s = 30
+recipes = ["fp32", "int8-qdq"]
 
 [gates]
 max_flips = 0.2
@@ -214,9 +216,11 @@ def test_the_sidecar_marks_the_steps_and_keeps_the_models_origins(way):
 def test_quantizers_leave_the_steps_alone_and_the_gates_take_names_as_decisions(way):
     request = OptimizeRequest(way.project, way.developed, way.exported, way.folder / "model", None, fingerprint())
     optimized = optimize(request, way.folder)
-    made = {candidate.recipe: candidate for candidate in optimized.candidates}
-    assert made["int8-qdq"].quality > 0.85, made["int8-qdq"].note
-    assert made["int8-dynamic"].quality > 0.85, made["int8-dynamic"].note
+    made = {candidate.name: candidate for candidate in optimized.candidates}
+    quantized = made["int8-qdq"]
+    assert quantized.outcome in {Outcome.MEASURED, Outcome.STOPPED}, quantized.note
+    assert quantized.precision == "int8"
+    assert quantized.quality is None or quantized.quality > 0.85
     result = validate(
         ValidateRequest(
             way.project,
