@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = Path(__file__).with_name("making_child.py")
 _START_S = 120.0
+_DASK_S = "10s"
 _IDLE: defaultdict[str, queue.SimpleQueue[Worker]] = defaultdict(queue.SimpleQueue)
 """Children of this process that have nothing to do, by what they were told: starting one takes seconds."""
 
@@ -120,7 +121,7 @@ class Makers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=self._client is None)
+        self._pool.shutdown()
         if self._client is not None:
             self._client.run(dismiss, self._prepared)
             self._client.close()
@@ -193,7 +194,7 @@ def _dask_client(address: str) -> Any:  # noqa: ANN401 - distributed ships no ty
             extra="dask",
         ) from error
     try:
-        return Client(address, timeout="10s", set_as_default=False)
+        return Client(address, timeout=_DASK_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UnreachableError(
             f"The Dask scheduler does not answer: {error}",
