@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,7 @@ from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.ports.runtime import Runtime
 from onnxyard.runtimes import ort_session
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.runtimes.openvino_package import openvino
 from onnxyard.runtimes.providers import catalogue
 from onnxyard.runtimes.providers.provider import Provider
 from onnxyard.runtimes.runtime import runtime_named
@@ -276,7 +279,7 @@ def test_an_unknown_option_or_value_names_those_there_are(name, tmp_path):
 
 def precisions_here() -> set[str]:
     """What OpenVINO says this processor computes in."""
-    told = import_module("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    told = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return {{"FP32": "f32", "BF16": "bf16", "FP16": "f16"}.get(each, each) for each in told}
 
 
@@ -344,6 +347,35 @@ def test_placement_counts_a_node_in_a_loop_once(tmp_path):
     assert placed == {"CPUExecutionProvider": 3}  # the loop, and the two nodes of its body
 
 
+@pytest.mark.parametrize("name", READERS)
+def test_nothing_is_sent_and_nothing_written_to_the_users_home(name, tmp_path):
+    file, _ = graphs.linear(tmp_path / "model.onnx")
+    code = (
+        "import sys, pathlib\n"
+        "network = []\n"
+        "def hear(event, given):\n"
+        "    network.extend([event] if event in {'socket.connect', 'socket.getaddrinfo'} else [])\n"
+        "sys.addaudithook(hear)\n"
+        "import numpy as np\n"
+        "from onnxyard.runtimes.runtime import runtime_named\n"
+        "model = runtime_named(sys.argv[1]).load(pathlib.Path(sys.argv[3]), provider=sys.argv[2], threads=1)\n"
+        "model.run({'features': np.ones((2, 4), np.float32)})\n"
+        "print(network)\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name not in {"CI", "XDG_CACHE_HOME"}}
+    done = subprocess.run(
+        [sys.executable, "-c", code, name, READERS[name], file],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**kept, "HOME": str(home)},
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+    assert list(home.rglob("*")) == []
+
+
 def test_openvino_computes_in_float32(tmp_path):
     file, weights = graphs.linear(tmp_path / "model.onnx")
     model = runtime_named("openvino").load(file, provider="CPU", threads=2)
@@ -358,6 +390,6 @@ def test_an_unknown_runtime_names_those_there_are():
 
 
 def test_a_runtime_that_is_not_installed_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"onnxyard\[runtimes\]"):
         runtime_named("openvino")

@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import openvino
 
 from onnxyard.errors import ArtifactCorruptError, UnsupportedModelError
 from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.graph import read_graph
 from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.openvino_package import openvino
 from onnxyard.runtimes.options import settled
 from onnxyard.runtimes.outputs import check_outputs
 from onnxyard.runtimes.providers.lack import Lack

@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import numpy as np
-import openvino
 import pytest
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.lifecycle.deployment import ReplicaState
 from onnxyard.lifecycle.setup import Setup
 from onnxyard.runtimes import rehearsal
+from onnxyard.runtimes.openvino_package import openvino
 from onnxyard_serving import loader as loaders
 from onnxyard_serving.cache import STATE
 from serving_home import scaled
