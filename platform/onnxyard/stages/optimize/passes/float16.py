@@ -10,6 +10,7 @@ from onnx import TensorProto, numpy_helper
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.parity.error import compare
+from onnxyard.runtimes.graph import all_nodes
 from onnxyard.sources.saving import save_model
 from onnxyard.stages.optimize.passes.activation_ranges import noted_ranges
 from onnxyard.stages.optimize.passes.calibration import first_rows
@@ -67,6 +68,7 @@ class Float16:
             made = convert_float_to_float16(
                 model, keep_io_types=True, disable_shape_infer=True, node_block_list=sorted(wide)
             )
+        _join_float32(made)
         answers = list(run_rows(made, rows))
         if not all(_finite(batch) or not _finite(before) for before, batch in zip(reference, answers, strict=True)):
             raise UnsupportedModelError("In float16, answers on calibration rows are not finite.")
@@ -92,6 +94,21 @@ def _wide_nodes(model: onnx.ModelProto, ranges: Mapping[str, Range]) -> dict[str
         for node in model.graph.node
     }
     return {name: size for name, size in met.items() if not size * _MARGIN <= _LARGEST}
+
+
+def _join_float32(model: onnx.ModelProto) -> None:
+    """Between two nodes in float32 the converter goes through float16: take the shortcut."""
+    narrowed = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        if node.op_type == "Cast" and node.attribute[0].i == TensorProto.FLOAT16
+    }
+    for node in model.graph.node:
+        if node.op_type == "Cast" and node.attribute[0].i == TensorProto.FLOAT and node.input[0] in narrowed:
+            node.input[0] = narrowed[node.input[0]]  # a Cast of float32 to float32, which runtimes drop
+    read = {name for node in all_nodes(model.graph) for name in node.input} | {v.name for v in model.graph.output}
+    for node in [node for node in model.graph.node if node.output[0] in narrowed and node.output[0] not in read]:
+        model.graph.node.remove(node)
 
 
 def _finite(outputs: Mapping[str, np.ndarray]) -> bool:
