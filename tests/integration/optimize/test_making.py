@@ -108,6 +108,21 @@ class Packing:
         return Transformed(folder / "model.packed", changed=True)
 
 
+@dataclass(frozen=True)
+class Renaming:
+    """Gives the output another name."""
+
+    calibrates: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, source: Path, folder: Path, materials: Materials) -> Transformed:  # noqa: ARG002
+        model = onnx.load(source)
+        model.graph.node.append(helper.make_node("Identity", [model.graph.output[0].name], ["other"]))
+        model.graph.output[0].name = "other"
+        save_model(model, folder / "model.onnx")
+        return Transformed(folder / "model.onnx", changed=True)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_worked_yet():
     CALLS.clear()
@@ -267,6 +282,12 @@ def test_whatever_a_pass_raises_becomes_one_line(bench, planted, detail, broke):
     with pytest.raises(UnsupportedModelError) as caught:
         bench("cnn").make(recipe(Raising(planted)))
     assert (caught.value.detail, caught.value.facts["broke"]) == (detail.strip(), broke)
+
+
+def test_a_pass_that_changes_the_interface_failed(bench):
+    with pytest.raises(UnsupportedModelError, match=r"^Renaming changed the model's inputs or outputs\.$") as caught:
+        bench("cnn").make(recipe(Renaming()))
+    assert caught.value.facts["broke"] is True
 
 
 @pytest.mark.parametrize(

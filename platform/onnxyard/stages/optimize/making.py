@@ -117,6 +117,16 @@ def make(
     )
 
 
+def _check_interface(each: Pass, source: Path, made: Path) -> None:
+    """Raise UnsupportedModelError where inputs or outputs have other names or dtypes: an optimizer dropped one."""
+    if made.suffix != ".onnx":
+        return
+    before, after = (read_graph(file).signature for file in (source, made))
+    for had, has in ((before.inputs, after.inputs), (before.outputs, after.outputs)):
+        if [(spec.name, spec.dtype) for spec in had] != [(spec.name, spec.dtype) for spec in has]:
+            raise UnsupportedModelError(f"{type(each).__name__} changed the model's inputs or outputs.", broke=True)
+
+
 def _sizes(source: Path, made: Path) -> dict[str, str]:
     """What became of the graph as a whole, in place of what each pass made of the one before it."""
     if made.suffix != ".onnx":
@@ -137,7 +147,8 @@ def _tried(row: _Row, recipe: Recipe, source: Path, materials: Materials) -> tup
     try:
         return row.through(recipe.passes, source, materials)
     except UnsupportedModelError as error:
-        raise UnsupportedModelError(_line(error.detail), remedy=error.remedy, broke=False) from error
+        broke = bool(error.facts.get("broke"))
+        raise UnsupportedModelError(_line(error.detail), remedy=error.remedy, broke=broke) from error
     except OnnxyardError:  # the project's code, a package that is missing: not the recipe's doing
         raise
     except Exception as error:  # optimizers raise anything: AssertionError, KeyError, ORT's own
@@ -199,6 +210,7 @@ class _Row:
                 made = self._new()
                 (made / "model").mkdir()
                 done = each(source, made / "model", materials)
+                _check_interface(each, source, done.file)
                 note = {"file": done.file.name, "changed": done.changed, "facts": dict(done.facts)}
                 (made / _NOTE).write_text(json.dumps(note))
                 kept = self.shelf.keep(key, made)
