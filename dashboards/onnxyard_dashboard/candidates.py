@@ -83,7 +83,7 @@ def _row(candidate: Candidate) -> Row:
         p50=milliseconds(candidate.p50_ms),
         p50_bounds="" if latency is None else interval(milliseconds(latency.low_ms), milliseconds(latency.high_ms)),
         ratio=share(None if ratio is None else ratio.value),
-        ratio_bounds="" if ratio is None or ratio.low == ratio.high else interval(share(ratio.low), share(ratio.high)),
+        ratio_bounds="" if ratio is None else interval(share(ratio.low), share(ratio.high)),
         size=size(candidate.size_bytes),
         memory=size(candidate.memory_bytes),
     )

@@ -97,7 +97,7 @@ def test_candidates_are_told_with_intervals_ties_and_why_one_was_chosen(visit, u
     page = visit(url).page
     assert "0.392 [0.377, 0.412] times fp32's median latency" in page.locator(".reason").inner_text()
     chosen = page.locator("tr.chosen").inner_text()
-    for fact in ("fp32 · openvino precision=bf16", "chosen", "drop ≤ 0.004", "[0.0479–0.0546]", "[0.38–0.41]", "31 MB"):  # noqa: RUF001 - the dash it shows
+    for fact in ("fp32 · openvino precision=bf16", "chosen", "drop ≤ 0.004", "0.0546]", "0.392\n[0.377", "31 MB"):
         assert fact in chosen
     assert "tie" in page.locator(".candidates tr", has_text="onnxslim").inner_text()
     emulated = page.locator(".candidates tr", has_text="QNN").locator("td").all_inner_texts()

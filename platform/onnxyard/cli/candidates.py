@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LIMIT = 8
 """Candidates that a run's summary shows for each target; `onnxyard show` shows all."""
+WIDTHS = {"quality": 7, "drop ≤": 7, "p50 ms": 15, "ratio": 13, "size": 7, "memory": 7, "": 7}
+"""Of columns, in characters: an interval goes below its figure, and a terminal of 80 has room for all of them."""
 
 
 def finite(value: float | None) -> float | None:
@@ -78,13 +80,13 @@ def candidates_page(documents: Sequence[dict[str, Any]]) -> RenderableType:
 def candidates_table(documents: Sequence[dict[str, Any]]) -> Table:
     """One row a candidate, the chosen one first in its target; times with the interval that they will lie in."""
     several = len({document["target"] for document in documents}) > 1
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("candidate", overflow="fold", min_width=16)
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="dim")
+    table.add_column("candidate", overflow="fold")
     if several:
         table.add_column("target", overflow="fold")
     for name in ("quality", "drop ≤", "p50 ms", "ratio", "size", "memory"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("", no_wrap=True)
+        table.add_column(name, justify="right", width=WIDTHS[name])
+    table.add_column("", width=WIDTHS[""])
     for document in sorted(documents, key=_rank):
         first = document["latencies"][0] if document["latencies"] else {}
         ratio = document["ratio"] or {}
@@ -130,14 +132,13 @@ def _standing(document: dict[str, Any]) -> str:
         return str(document["outcome"])
     ratio = document["ratio"]
     tie = ratio is not None and ratio["tie"] and ratio["low"] != ratio["high"]  # the baseline is no tie with itself
-    words = {"chosen": document["chosen"], "Pareto": document["pareto"], "tie": tie}
+    words = {"chosen": document["chosen"], "Pareto": document["pareto"] and not document["chosen"], "tie": tie}
     return ", ".join(word for word, holds in words.items() if holds)
 
 
 def _bounded(worded: Callable[[float | None], str], value: float | None, low: float | None, high: float | None) -> str:
     """A figure with its interval, in brackets."""
-    told = interval(worded(low), worded(high))
-    return f"{worded(value)} {told}" if told and low != high else worded(value)
+    return f"{worded(value)} {interval(worded(low), worded(high))}".rstrip()
 
 
 def _latency_document(latency: Latency) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def test_ticks_lie_on_the_axis_and_are_few(low, ratio, most):
         (milliseconds(123.4), "123"),
         (milliseconds(1234.5), "1,234"),
         (milliseconds(math.nan), "–"),  # noqa: RUF001 - the dash it shows
-        (share(0.3923), "0.39"),
+        (share(0.3923), "0.392"),
         (share(0.0123), "0.0123"),
         (share(11.04), "11"),
         (drop(-0.002), "0"),
@@ -176,6 +176,7 @@ def test_ticks_lie_on_the_axis_and_are_few(low, ratio, most):
         (size(999_900), "1 MB"),
         (size(39_120), "39.1 kB"),
         (size(None), "–"),  # noqa: RUF001 - likewise
+        (interval("1.00", "1.00"), ""),
         (interval("0.37", "0.41"), "[0.37–0.41]"),  # noqa: RUF001 - likewise
     ],
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
-LEFT, RIGHT, TOP, BOTTOM = 58.0, 18.0, 16.0, 48.0
+LEFT, RIGHT, TOP, BOTTOM = 66.0, 18.0, 16.0, 48.0
 """Room around the plot, in the picture's units."""
 SMALLEST, LARGEST = 4.5, 15.0
 """Radii of bubbles."""

@@ -164,7 +164,7 @@ def _standing(candidate: Candidate) -> list[tuple[str, str]]:
 def _bounded(
     worded: Callable[[float | None], str], value: float | None, low: float | None, high: float | None
 ) -> tuple[str, str]:
-    return worded(value), interval(worded(low), worded(high)) if low != high else ""
+    return worded(value), interval(worded(low), worded(high))
 
 
 def _said(candidate: Candidate) -> Element:

@@ -21,10 +21,10 @@ def score(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """A ratio in three digits at most, as `0.39` or `12.5`."""
+    """A ratio, as `0.392`, `1.058` or `12.5`: two of the same machine may differ in the third decimal."""
     if value is None or not math.isfinite(value):
         return DASH
-    return f"{value:.2f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}"
+    return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}"
 
 
 def drop(value: float | None) -> str:
@@ -45,5 +45,5 @@ def size(value: int | None) -> str:
 
 
 def interval(low: str, high: str) -> str:
-    """Two bounds, worded already, between brackets and without a space; empty where one is not known."""
-    return "" if DASH in {low, high} else f"[{low}{DASH}{high}]"
+    """Two bounds, worded already, between brackets and without a space; empty where one is unknown or both are one."""
+    return "" if DASH in {low, high} or low == high else f"[{low}{DASH}{high}]"
