@@ -42,6 +42,7 @@ ROOMS = {
     "tf2onnx": ["platform/onnxyard/sources/keras/"],
     "jax": ["platform/onnxyard/sources/jax/inside.py", "platform/onnxyard/templates/jax/training.py"],
     "jax2onnx": ["platform/onnxyard/sources/jax/inside.py"],
+    "olive": ["platform/onnxyard/stages/optimize/passes/olive_inside.py"],
 }
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import numpy as np
-import torch
 from olive.data.registry import Registry as Data
 from olive.engine.footprint import FootprintNode
 from olive.evaluator.metric_result import MetricResult
@@ -168,8 +167,8 @@ def _rows(folder: str, one: bool) -> _Batches:
     return _Batches([{name: array[:1] if one else array for name, array in batch.items()} for batch in batches])
 
 
-class _Batches(torch.utils.data.Dataset[tuple[dict[str, np.ndarray], np.ndarray]]):
-    """Batches as Olive wants them: inputs, and labels that nobody looks at."""
+class _Batches:
+    """A data set as Olive (and torch) want one: inputs, and labels that nobody looks at."""
 
     def __init__(self, batches: list[dict[str, np.ndarray]]) -> None:
         self._batches = batches
