@@ -13,8 +13,8 @@ _TELEMETRY = "openvino_telemetry"
 
 
 @contextmanager
-def _without_telemetry() -> Iterator[None]:
-    """Where the package for telemetry is not installed, OpenVINO has a stub for it; so it is, for a moment."""
+def without_telemetry() -> Iterator[None]:
+    """Import as if the package for telemetry were not installed: OpenVINO and NNCF then have a stub for it."""
     hidden = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == _TELEMETRY}
     sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # how Python notes that there is no such module
     try:
@@ -24,7 +24,7 @@ def _without_telemetry() -> Iterator[None]:
         sys.modules.update(hidden)
 
 
-with _without_telemetry():
+with without_telemetry():
     import openvino
 
-__all__ = ["openvino"]
+__all__ = ["openvino", "without_telemetry"]

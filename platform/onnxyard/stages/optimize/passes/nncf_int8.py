@@ -95,10 +95,13 @@ class QuantizeWithNncf:
 @contextmanager
 def _nncf_at_rest() -> Iterator[None]:
     """Let NNCF be imported without telemetry, and without its class for everybody's loggers."""
+    from onnxyard.runtimes.openvino_package import without_telemetry  # noqa: PLC0415 - it imports OpenVINO, as NNCF does
+
     before, loggers = os.environ.get(_QUIET), logging.getLoggerClass()
     os.environ[_QUIET] = "1"
     try:
-        yield
+        with without_telemetry():  # the variable alone lets NNCF keep an id in the user's home
+            yield
     finally:
         logging.setLoggerClass(loggers)
         if before is None:
