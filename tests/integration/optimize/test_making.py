@@ -298,6 +298,17 @@ def test_what_is_not_the_passes_doing_goes_through(bench, planted, kind):
         bench("cnn").make(recipe(Raising(planted)))
 
 
+def test_a_full_disk_is_told_wherever_it_shows(bench, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "model.onnx")
+
+    work = bench("cnn")
+    work.make(RECIPES["fp32"])
+    monkeypatch.setattr(making.shutil, "copyfile", full)
+    with pytest.raises(StorageFullError):
+        work.make(RECIPES["fp32"])
+
+
 def test_the_baseline_is_the_exported_model_where_it_cannot_be_made(bench):
     work = bench("cnn")
     made = work.make(recipe(Raising("assertion"), name="fp32"))

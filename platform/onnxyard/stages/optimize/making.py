@@ -104,8 +104,7 @@ def make(
         own = [each for each in changed if each not in RECIPES[BASELINE].passes]
         if recipe.passes and not own and recipe.name != BASELINE:
             raise UnsupportedModelError(f"The recipe {recipe.name} changed nothing.", broke=False)
-        shutil.copytree(file.parent, folder, dirs_exist_ok=True)
-    made = folder / file.name
+        made = _placed(file, folder)
     return Made(
         folder,
         made,
@@ -115,6 +114,20 @@ def make(
         _is_portable(made),
         time.perf_counter() - began,
     )
+
+
+def _placed(file: Path, folder: Path) -> Path:
+    """Copy the file and all that lies beside it. Not by `copytree`, whose error does not tell a full disk."""
+    try:
+        for path in sorted(file.parent.rglob("*")):
+            place = folder / path.relative_to(file.parent)
+            if path.is_dir():
+                place.mkdir(exist_ok=True)
+            else:
+                shutil.copyfile(path, place)
+    except OSError as error:
+        raise full_disk(error) or error from error
+    return folder / file.name
 
 
 def _check_interface(each: Pass, source: Path, made: Path) -> None:
@@ -147,6 +160,8 @@ def _tried(row: _Row, recipe: Recipe, source: Path, materials: Materials) -> tup
     try:
         return row.through(recipe.passes, source, materials)
     except UnsupportedModelError as error:
+        if (full := full_disk(error)) is not None:
+            raise full from error
         broke = bool(error.facts.get("broke"))
         raise UnsupportedModelError(_line(error.detail), remedy=error.remedy, broke=broke) from error
     except OnnxyardError:  # the project's code, a package that is missing: not the recipe's doing
