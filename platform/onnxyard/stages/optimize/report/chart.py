@@ -31,6 +31,8 @@ REACH = 5.0
 LEAST_SPAN = 1.6
 """The latency axis spans at least this ratio, so that noise is not blown up to a landscape."""
 LONGEST_LABEL = 40
+MOST_LABELS = 80
+"""Of the foremost; all others have their tooltip and their row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ def _quality_scale(marks: Sequence[Mark], baseline: Mark | None, max_drop: float
     """From above the best to below the limit; far worse ones would press all others into one line."""
     top = max(mark.quality for mark in marks)
     origin = top if baseline is None else baseline.quality
-    promising = [mark.quality for mark in marks if mark.candidate.chosen or mark in front_of(marks)]
+    chosen = [mark for mark in marks if mark.candidate.chosen]
+    promising = [mark.quality for mark in (*front_of(marks), *chosen)]
     reach = max(REACH * max_drop, 1.15 * (origin - min(promising, default=origin)), 1e-3 * abs(top), 1e-9)
     bottom = min(max(min(mark.quality for mark in marks), origin - reach), origin - 1.6 * max_drop)
     pad = max((top - bottom) * 0.14, 1e-4 * abs(top), 1e-9)
@@ -214,12 +217,12 @@ def _points(plot: Plot, first: Candidate) -> list[tuple[Candidate, Point]]:
         return not one.chosen, one is not first, mark not in front, not one.pareto, mark.p50_ms
 
     found = []
-    for mark in sorted(plot.marks, key=rank):
+    for number, mark in enumerate(sorted(plot.marks, key=rank)):
         one = mark.candidate
-        text = label_of(one, longest=LONGEST_LABEL)
+        text = label_of(one, longest=LONGEST_LABEL) if number < MOST_LABELS else ""
         rim, level = plot.radius(mark) + (4 if one.chosen else 0), plot.y(mark.quality)
         if plot.below(mark):
-            text, rim, level = f"{text}: {score(mark.quality)}", 6.0, level - 7
+            text, rim, level = text and f"{text}: {score(mark.quality)}", 6.0, level - 7
         needed = one.chosen or one is first
         near = not (needed or one.pareto)
         found.append((one, Point(plot.x(mark.p50_ms), level, rim, text, needed, near, bold=one.chosen)))

@@ -52,7 +52,7 @@ class Point:
         x: Of its middle.
         y: Likewise.
         radius: Of its rim.
-        text: Its label.
+        text: Its label; without one it only keeps labels off itself.
         needed: Whether the label must stand, be it over something; otherwise it is left out where there is no room.
         near: Whether it may stand beside its point only, and not at the end of a line.
         bold: Whether its letters are.
@@ -93,7 +93,7 @@ def placed(points: Sequence[Point], area: Box, *, taken: Sequence[Box] = (), lin
     """
     busy = [*taken, *(Box(p.x - p.radius, p.y - p.radius, p.x + p.radius, p.y + p.radius) for p in points)]
     labels: list[Label] = []
-    for point in points:
+    for point in (each for each in points if each.text):
         best: tuple[tuple[float, float], Box, bool] | None = None
         for step, box in _spots(point):
             if box.within(area) and not (point.near and step > 1):

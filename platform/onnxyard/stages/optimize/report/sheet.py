@@ -1,4 +1,4 @@
-"""Candidates as CSV: one row a candidate, and the first batch sizes' figures beside the others'."""
+"""Candidates as CSV: one row a candidate, each batch size's figures in columns of their own."""
 
 from __future__ import annotations
 
