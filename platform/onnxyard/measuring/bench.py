@@ -19,6 +19,7 @@ import numpy as np
 
 from onnxyard.errors import UnsupportedModelError
 from onnxyard.lifecycle.signature import Signature, TensorSpec
+from onnxyard.runtimes.availability import require
 from onnxyard.runtimes.machine import usable_cores
 from onnxyard.runtimes.runtime import toolchain_of
 from onnxyard.settings import Settings
@@ -167,6 +168,7 @@ def _start(setup: Setup, scratch: Path) -> Worker:
     if toolchain is None:
         python, environ = Path(sys.executable), {**os.environ}
     else:
+        require(setup.runtime, setup.provider)  # without a GPU, installing the toolchain would mend nothing
         environment = Environment(known(toolchain), Settings.read())
         environment.require()
         python, environ = environment.python, environment.surroundings()

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import graphs
-from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, UnsupportedModelError
+from onnxyard.errors import ArtifactCorruptError, InvalidRequestError, MissingExtraError, UnsupportedModelError
 from onnxyard.lifecycle.setup import Setup
 from onnxyard.measuring.bench import Bench, cores_for
 from onnxyard.measuring.loading import loaded
 from onnxyard.runtimes.onnxruntime import OnnxRuntime
+from onnxyard.runtimes.providers import nvidia
+from onnxyard.runtimes.providers.lack import Lack
 from onnxyard.tensors.files import write_tensors
 
 CPU = Setup("onnxruntime", "CPUExecutionProvider", 1)
@@ -134,3 +136,15 @@ def test_a_runtime_of_this_environment_is_loaded_in_this_process(model, tmp_path
     with loaded(model, CPU, scratch=tmp_path) as here:
         assert not isinstance(here, Bench)
         assert here.run(rows(2))["scores"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("provider", ["CUDAExecutionProvider", "TensorrtExecutionProvider"])
+def test_a_gpu_that_is_not_here_is_told_before_its_toolchain(model, tmp_path, monkeypatch, provider):
+    lack = Lack("No GPU.", "Buy one.")
+    monkeypatch.setattr(nvidia, "no_gpu", lambda: lack)
+    with pytest.raises(UnsupportedModelError, match="No GPU"):
+        Bench(model, Setup("onnxruntime", provider, 1), scratch=tmp_path)
+    monkeypatch.setattr(nvidia, "no_gpu", lambda: None)
+    monkeypatch.setenv("ONNXYARD_HOME", str(tmp_path / "home"))
+    with pytest.raises(MissingExtraError, match="needs the toolchain"):
+        Bench(model, Setup("onnxruntime", provider, 1), scratch=tmp_path)
