@@ -147,6 +147,27 @@ def test_a_model_without_layers_is_no_success(passes, tried):
         tried(model, *passes)
 
 
+ATTENTION = """
+network (float[batch, 8, 64] x) => (float[batch, 8, 64] y) {
+  key = MatMul (x, w1)
+  met = Attention <q_num_heads = 4, kv_num_heads = 4> (x, key, x)
+  y = MatMul (met, w1)
+}
+"""
+
+
+@pytest.mark.parametrize("passes", [(QuantizeDynamic(),), (MeasureRanges(), QuantizeStatic())], ids=str)
+@pytest.mark.parametrize("opset", [23, 24])
+def test_attention_of_new_opsets_stays_in_float(opset, passes, tried):
+    model = parser.parse_model(HEADER.format(opset=opset) + ATTENTION)
+    model.graph.initializer.append(perceptron().graph.initializer[0])
+    given = rows().reshape(-1, 8, 64)
+    done = tried(model, *passes, given=given)
+    assert done.facts["quantized"].startswith("2 of 2")
+    assert [node.op_type for node in onnx.load(done.file).graph.node].count("Attention") == 1
+    assert error_db(model, done, given) > 25.0
+
+
 def test_int4_takes_gemm_too_and_shrinks_it(tried):
     done = tried(perceptron(), QuantizeWeightsInt4())
     assert done.facts["quantized"].startswith("2 of 2 matrix products")

@@ -20,7 +20,7 @@ NOTHING_TO_DO = {("int8-nncf", "lstm"): "no node was quantized"}
 """What a recipe does not offer for a model, and how it is told."""
 HOW = {"onnxruntime": ("CPUExecutionProvider", {}), "openvino": ("CPU", {"precision": "f32"})}
 TELLING = {(recipe.name, "mlp") for recipe in PRECISION}
-TELLING |= {("int8-qdq", "encoder"), ("int8-dynamic", "encoder"), ("int8-dynamic", "lstm"), ("fp16", "encoder")}
+TELLING |= {("int8-qdq", "encoder"), ("int8-dynamic", "encoder"), ("fp16", "encoder")}
 TELLING |= {("int8-qdq", "cnn"), ("int8-u8s8", "cnn"), ("fp16", "cnn")}
 """The rest is tried with the slow tests."""
 
