@@ -8,9 +8,9 @@ from onnxyard.project.data import Split, Splits
 from onnxyard.project.protocols import Config, Report, Targets, Tensors
 
 STEPS, SENSORS, CLASSES = 64, 16, 8
-ROWS = {"train": 2400, "calibration": 256, "validation": 2000, "test": 2000}
-RATES = (3.0, 4.5, 6.0)
-NOISE = 0.8
+ROWS = {"train": 1600, "calibration": 256, "validation": 2000, "test": 2000}
+RATES = (2.0, 5.0, 9.0)
+NOISE = 0.5
 
 
 def data(config: Config) -> Splits:
