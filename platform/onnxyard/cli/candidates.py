@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LIMIT = 8
 """Candidates that a run's summary shows for each target; `onnxyard show` shows all."""
-WIDTHS = {"quality": 7, "drop ≤": 7, "p50 ms": 15, "ratio": 13, "size": 7, "memory": 7, "": 7}
+WIDTHS = {"quality": 7, "drop ≤": 6, "p50 ms": 15, "ratio": 13, "size": 7, "memory": 7, "": 7}
 """Of columns, in characters: an interval goes below its figure, and a terminal of 80 has room for all of them."""
 
 
