@@ -47,74 +47,79 @@ DaskOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add `run` and `deployment`."""
-
-    @app.command()
-    def run(
-        project: ProjectArgument,
-        until: UntilOption = None,
-        workers: WorkersOption = 1,
-        dask: DaskOption = None,
-        as_json: JsonOption = False,
-        home: HomeOption = None,
-    ) -> None:
-        """Carry a project from code to live; stages whose results are kept are not run again."""
-        settings = Settings.read(home=home, start=project)
-        try:
-            with _stdout_on_stderr():
-                document = run_lifecycle(settings, project, until, workers=workers, dask=dask)
-        except GateFailedError as error:
-            document = cast("dict[str, Any]", error.facts.pop("run"))
-            if as_json:
-                print_json({**document, **error_document(error)})
-            else:
-                print_lifecycle(document)
-            print_error(error, as_json=False)
-            raise typer.Exit(exit_code(error)) from error
-        if as_json:
-            print_json(document)
-        else:
-            print_lifecycle(document)
-            if document["version"] is not None:
-                out.print(f"next: onnxyard show {document['model']}@{document['version']} --home {settings.home}")
-                out.print(f"      onnxyard up {project}")
-
+    app.command()(run)
     deployment = typer.Typer(name="deployment", help="Runs on a Prefect server's workers.", no_args_is_help=True)
     app.add_typer(deployment)
+    deployment.command()(create)
+    deployment.command("run")(run_deployment)
 
-    @deployment.command()
-    def create(project: ProjectArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
-        """Register a project's deployments (its lifecycle, its scheduled drift check) with the Prefect server."""
-        from onnxyard_flows.environment import prefect_server  # noqa: PLC0415 - sets what prefect reads when imported
 
-        settings = Settings.read(home=home, start=project)
-        with prefect_server(settings):
-            from onnxyard_flows.deployments import create_deployments  # noqa: PLC0415 - imports prefect
-
-            made = create_deployments(project, settings)
+def run(
+    project: ProjectArgument,
+    *,
+    until: UntilOption = None,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Carry a project from code to live; stages whose results are kept are not run again."""
+    settings = Settings.read(home=home, start=project)
+    try:
+        with _stdout_on_stderr():
+            document = run_lifecycle(settings, project, until, workers=workers, dask=dask)
+    except GateFailedError as error:
+        if "run" not in error.facts:  # optimize found nothing that meets the goals: there is no version to show
+            raise
+        document = cast("dict[str, Any]", error.facts.pop("run"))
         if as_json:
-            print_json({"deployments": made})
+            print_json({**document, **error_document(error)})
         else:
-            err.print("\n".join(made))
+            print_lifecycle(document)
+        print_error(error, as_json=False)
+        raise typer.Exit(exit_code(error)) from error
+    if as_json:
+        print_json(document)
+        return
+    print_lifecycle(document)
+    if document["version"] is not None:
+        out.print(f"next: onnxyard show {document['model']}@{document['version']} --home {settings.home}")
+        out.print(f"      onnxyard up {project}")
 
-    @deployment.command("run")
-    def run_deployment(
-        name: Annotated[str, typer.Argument(help="`onnx-lifecycle` (this folder's project) or `FLOW/DEPLOYMENT`.")],
-        wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit as the lifecycle does.")] = False,
-        as_json: JsonOption = False,
-        home: HomeOption = None,
-    ) -> None:
-        """Have a worker run a deployment."""
-        from onnxyard_flows.environment import prefect_server  # noqa: PLC0415 - sets what prefect reads when imported
 
-        settings = Settings.read(home=home)
-        with prefect_server(settings):
-            from onnxyard_flows.deployments import full_name, start  # noqa: PLC0415 - imports prefect
+def create(project: ProjectArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Register a project's deployments (its lifecycle, its scheduled drift check) with the Prefect server."""
+    from onnxyard_flows.environment import prefect_server  # noqa: PLC0415 - sets what prefect reads when imported
 
-            started = start(full_name(name, Path.cwd()), settings, wait=wait)
-        if as_json:
-            print_json(started)
-        else:
-            err.print(f"{started['deployment']}: flow run {started['flow_run']} is {started['state']}")
+    settings = Settings.read(home=home, start=project)
+    with prefect_server(settings):
+        from onnxyard_flows.deployments import create_deployments  # noqa: PLC0415 - imports prefect
+
+        made = create_deployments(project, settings)
+    if as_json:
+        print_json({"deployments": made})
+    else:
+        err.print("\n".join(made))
+
+
+def run_deployment(
+    name: Annotated[str, typer.Argument(help="`onnx-lifecycle` (this folder's project) or `FLOW/DEPLOYMENT`.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit as the lifecycle does.")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Have a worker run a deployment."""
+    from onnxyard_flows.environment import prefect_server  # noqa: PLC0415 - sets what prefect reads when imported
+
+    settings = Settings.read(home=home)
+    with prefect_server(settings):
+        from onnxyard_flows.deployments import full_name, start  # noqa: PLC0415 - imports prefect
+
+        started = start(full_name(name, Path.cwd()), settings, wait=wait)
+    if as_json:
+        print_json(started)
+    else:
+        err.print(f"{started['deployment']}: flow run {started['flow_run']} is {started['state']}")
 
 
 def run_lifecycle(

@@ -76,7 +76,8 @@ def onnx_lifecycle(
         UnreachableError: the registry or MLflow does not answer; nothing was started.
         ConflictError: a run of this project is under way.
         GateFailedError: a gate did not pass; the version is registered as rejected, nothing was deployed, and
-            `facts["run"]` holds the document.
+            `facts["run"]` holds the document. Or optimize found no candidate that meets a target's goals; there is no
+            version then.
     """
     folder = Path(project)
     settings = Settings.read(home=Path(home) if home else None, start=folder)

@@ -68,6 +68,7 @@ epochs = 40
 [optimize]
 repeats = 20
 recipes = ["fp32", "int8-dynamic"]
+tune = false
 [gates]
 size_bytes = 100000
 [gates.quality]

@@ -259,7 +259,7 @@ def test_recipes_are_made_as_many_at_a_time_as_there_are_makers(tmp_path):
 
 def test_a_budget_that_the_baseline_alone_uses_up(tmp_path, monkeypatch):
     ticks = itertools.count(0, 100)
-    monkeypatch.setattr(search_module, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    monkeypatch.setattr(search_module, "working_seconds", lambda: float(next(ticks)))
     with pytest.raises(InvalidRequestError, match=r"budget_s = 30 is too small") as caught:
         searched(Bazaar(space(), lambda _: 10.0), tmp_path)
     assert "at least 500" in caught.value.remedy
@@ -267,7 +267,7 @@ def test_a_budget_that_the_baseline_alone_uses_up(tmp_path, monkeypatch):
 
 def test_no_time_left_ends_the_exploring_and_not_the_search(tmp_path, monkeypatch):
     clock = iter([*([0.0] * 6), *([1000.0] * 1000)])
-    monkeypatch.setattr(search_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(search_module, "working_seconds", lambda: next(clock))
     found = searched(Bazaar(space(), lambda p: 10.0 - p.recipe.simplicity), tmp_path)
     assert len(found.candidates) < 4
     assert found.chosen is not None

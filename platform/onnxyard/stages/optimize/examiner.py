@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from onnxyard.errors import OnnxyardError, StorageFullError, UnsupportedModelErr
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.candidate import Candidate, Outcome
 from onnxyard.measuring.bench import Bench
-from onnxyard.measuring.exclusive import measuring_alone
+from onnxyard.measuring.exclusive import measuring_alone, working_seconds
 from onnxyard.measuring.intervals import percentile, ratio
 from onnxyard.measuring.turns import Turns, play, warm_up
 from onnxyard.stages.optimize.goals import Goals
@@ -113,7 +112,7 @@ class Examiner:
         Args:
             point: What to try.
             made: Its recipe's model.
-            until: When no time is left (`time.monotonic`).
+            until: When no time is left (`working_seconds`).
 
         Raises:
             UserCodeError: the project's own code failed.
@@ -185,7 +184,7 @@ class Examiner:
             return self._qualities[key]
         size = next(iter(self.subject.inputs))
         block = bench.block(batch_size=size, calls=1, seconds=0, idle=0)
-        if time.monotonic() + float(block.ms[0]) / 1e3 / size * self._examination.rows > until:
+        if working_seconds() + float(block.ms[0]) / 1e3 / size * self._examination.rows > until:
             return None
         quality = self._examination.judge(bench, exact=tried.point.precision == "fp32")
         self._qualities[key] = quality

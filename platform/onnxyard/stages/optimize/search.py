@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from onnxyard.errors import InvalidRequestError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.candidate import Candidate, Outcome
+from onnxyard.measuring.exclusive import working_seconds
 from onnxyard.stages.optimize.finals import Finals, finalists
 from onnxyard.stages.optimize.goals import choose, pareto
 from onnxyard.stages.optimize.proposals import HOPELESS, Proposals, Verdict
@@ -91,7 +91,7 @@ class Search:
             UnsupportedModelError: the baseline does not run on the target.
             UserCodeError: the project's own code failed.
         """
-        began = time.monotonic()
+        began = working_seconds()
         end = began + self._budget_s
         explore_until = end - FINALS_SHARE * self._budget_s
         baseline = self._begin(began)
@@ -104,7 +104,7 @@ class Search:
         # Whatever the budget: without the baseline there is nothing to compare with, and nothing to go on.
         self._made |= self._makers.make([space.baseline.recipe.name], limit_s=max(self._budget_s, 60.0))
         tried = self._examiner.begin(self._made[space.baseline.recipe.name])
-        took = time.monotonic() - began
+        took = working_seconds() - began
         if took > self._budget_s * (1 - FINALS_SHARE):
             raise InvalidRequestError(
                 f"budget_s = {self._budget_s:g} is too small to measure anything: making, scoring and timing the "
@@ -122,7 +122,7 @@ class Search:
         while idle < PATIENCE and (wave := proposals.wave(self._workers)):
             self._make(wave, until)
             for point in wave:
-                if time.monotonic() > until:
+                if working_seconds() > until:
                     return
                 tried = self._examine(point, until)
                 verdict = self._verdict(tried)
@@ -148,7 +148,7 @@ class Search:
     def _make(self, points: list[Point], until: float) -> None:
         missing = list(dict.fromkeys(p.recipe.name for p in points if p.recipe.name not in self._made))
         if missing:
-            self._made |= self._makers.make(missing, limit_s=max(1.0, until - time.monotonic()))
+            self._made |= self._makers.make(missing, limit_s=max(1.0, until - working_seconds()))
 
     def _examine(self, point: Point, until: float) -> Tried:
         made = self._made[point.recipe.name]
@@ -183,12 +183,12 @@ class Search:
             scratch=self._scratch,
             repeats=self._repeats,
             until=end,
-            clock=time.monotonic,
+            clock=working_seconds,
         )
         done = len(self._examiner.tried)
 
         def told(launch: int) -> None:
-            self._progress(done, {"finals": float(launch), "seconds left": max(0.0, end - time.monotonic())})
+            self._progress(done, {"finals": float(launch), "seconds left": max(0.0, end - working_seconds())})
 
         again = {each.candidate.name: each for each in finals.play(told)}
         self._examiner.tried[:] = [again.get(each.candidate.name, each) for each in self._examiner.tried]
@@ -240,5 +240,5 @@ class Search:
     def _report(self, best: float, left: int, until: float) -> None:
         self._progress(
             len(self._examiner.tried),
-            {"best": best, "left": float(left), "seconds left": max(0.0, until - time.monotonic())},
+            {"best": best, "left": float(left), "seconds left": max(0.0, until - working_seconds())},
         )
