@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -36,6 +37,17 @@ def _why_no_gpu(toolchain: str) -> str:
     except MissingExtraError as error:
         return error.detail
     return ""
+
+
+def pytest_configure() -> None:
+    """Two files of tests at a time are two machines to the lock that lets one measure at a time: no test times anything
+    it asserts on, and each would wait for the other's searches.
+    """  # noqa: D205
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None:
+        folder = Path(tempfile.gettempdir(), f"onnxyard-tests-{os.getuid()}-{worker}")
+        folder.mkdir(mode=0o755, exist_ok=True)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
