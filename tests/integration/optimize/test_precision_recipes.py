@@ -156,3 +156,21 @@ def test_the_result_loads_where_the_recipe_says_and_is_close(recipe, name, subje
     for runtime in {each.partition(":")[0] for each in recipe.runtimes}:
         report = compare(subject.expected, answered(made.file, subject.unseen, runtime))
         assert report.snr_db > LEAST_DB[recipe.precision], (runtime, report)
+
+
+def test_ranges_are_measured_once_for_all_recipes_that_need_them(subjects, tmp_path):
+    subject, calls = subjects("mlp"), []
+
+    def calibration():
+        calls.append("calibration")
+        return iter(subject.batches)
+
+    materials = Materials(calibration, subject.score, 0.5)
+    shelf = Shelf(tmp_path / "shelf")
+    counted = []
+    for name in ("int8-qdq", "int8-u8s8", "int8-entropy", "int8-percentile", "qnn-a8w8"):
+        recipe = next(each for each in PRECISION if each.name == name)
+        make(recipe, subject.source, tmp_path / name, materials, shelf=shelf, materials_digest="0" * 64)
+        counted.append(len(calls))
+    assert counted[0] > 0
+    assert set(counted) == {counted[0]}
