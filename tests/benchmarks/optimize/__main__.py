@@ -24,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script:
 
 from benchmarks.optimize.chart import chart
 from benchmarks.optimize.contestants import EVERYBODY, OURS
-from benchmarks.optimize.duel import document, duel, say
+from benchmarks.optimize.duel import Duel, duel, say
 from benchmarks.optimize.honesty import honesty
 from benchmarks.optimize.shipping import MODELS, ship
+from onnxyard.errors import OnnxyardError
 from onnxyard.runtimes.machine import describe
 from onnxyard.settings import Settings
 
@@ -51,45 +52,51 @@ def main() -> None:
     cache.mkdir(parents=True, exist_ok=True)
     os.environ["ONNXYARD_HOME"] = str(cache / "home")  # also for children: toolchains are looked for there
     logging.getLogger().setLevel(logging.ERROR)
-    out = sys.stdout.write
-    out(f"{describe()}\n")
-    done: list[object] = []
-    if options.honesty:
-        for name in options.models:
-            done.append(one := honesty(name, cache, budget_s=options.budget, runs=options.honesty))
-            out(f"{one.words()}\n")
-            sys.stdout.flush()
-        written = [asdict(each) | {"inside": each.inside} for each in done]
-    elif options.search_time:
-        for name in options.models:
-            found = ship(name, cache, budget_s=options.budget).search()
-            measured = sum(each.p50_ms is not None for each in found.result.candidates)
-            count = len(found.result.candidates)
-            out(f"{name}: {count} candidates ({measured} timed) in {found.seconds:.0f} s: {found.chosen.name}\n")
-            done.append({"model": name, "candidates": count, "timed": measured, "seconds": found.seconds})
-            sys.stdout.flush()
-        written = done
-    else:
-        settings = Settings.read(home=cache / "home")
-        for name in options.models:
-            others = tuple(each for each in options.against if each != OURS)
-            done.append(
-                one := duel(
-                    name,
-                    cache,
-                    settings,
-                    budget_s=options.budget,
-                    launches=options.launches,
-                    rounds=options.rounds,
-                    names=others,
-                )
-            )
-            say(one)
-        written = document(done)
-        if options.svg:
-            chart(done, options.svg)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": describe(), "results": written}, indent=1) + "\n")
+    sys.stdout.write(f"{describe()}\n")
+    duels: list[Duel] = []
+    written: list[dict[str, object]] = []
+    for name in options.models:
+        try:
+            if options.honesty:
+                checked = honesty(name, cache, budget_s=options.budget, runs=options.honesty)
+                sys.stdout.write(f"{checked.words()}\n")
+                written.append(asdict(checked) | {"inside": checked.inside})
+            elif options.search_time:
+                written.append(_search(name, cache, options.budget))
+            else:
+                duels.append(_duel(name, cache, options))
+                written.append(asdict(duels[-1]))
+        except OnnxyardError as error:  # hours of the others' must not be lost
+            sys.stdout.write(f"{name}: {error}\n")
+            written.append({"model": name, "failed": str(error)})
+        sys.stdout.flush()
+        if options.json:
+            options.json.write_text(json.dumps({"machine": describe(), "results": written}, indent=1) + "\n")
+    if options.svg and duels:
+        chart(duels, options.svg)
+
+
+def _search(name: str, cache: Path, budget_s: float) -> dict[str, object]:
+    found = ship(name, cache, budget_s=budget_s).search()
+    candidates = found.result.candidates
+    timed = sum(each.p50_ms is not None for each in candidates)
+    told = f"{len(candidates)} candidates ({timed} timed) in {found.seconds:.0f} s"
+    sys.stdout.write(f"{name}: {told}: {found.chosen.name}\n")
+    return {"model": name, "candidates": len(candidates), "timed": timed, "seconds": found.seconds}
+
+
+def _duel(name: str, cache: Path, options: argparse.Namespace) -> Duel:
+    fought = duel(
+        name,
+        cache,
+        Settings.read(home=cache / "home"),
+        budget_s=options.budget,
+        launches=options.launches,
+        rounds=options.rounds,
+        names=tuple(each for each in options.against if each != OURS),
+    )
+    say(fought)
+    return fought
 
 
 if __name__ == "__main__":

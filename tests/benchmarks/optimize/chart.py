@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.optimize.contestants import EVERYBODY, OURS
+from benchmarks.optimize.duel import FIRST
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.optimize.duel import Duel
 
-KEY = "p50 batch 1"
 _COLOURS = dict(zip(EVERYBODY[1:], ("#8c8c8c", "#d1782f", "#b5502a", "#c9a227", "#3f72af", "#76b041"), strict=True))
 
 
@@ -27,7 +27,7 @@ def chart(duels: list[Duel], file: Path) -> None:
     for at, duel in enumerate(duels):
         others = [row for row in duel.rows if row.contestant != OURS]
         for place, row in enumerate(others):
-            ratio = row.ratios[KEY]
+            ratio = row.ratios[FIRST]
             slower = 1 / ratio.value
             reach = [[slower - 1 / ratio.high], [1 / ratio.low - slower]]
             label = row.contestant if row.contestant not in told else None

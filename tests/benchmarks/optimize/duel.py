@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.optimize.contestants import OURS, Absent, Contestant, contestants, quality, started
-from benchmarks.optimize.shipping import BATCH_SIZES, ship
+from benchmarks.optimize.shipping import BATCH_SIZES, MAX_DROP, ship
 from onnxyard.errors import OnnxyardError
 from onnxyard.lifecycle.candidate import Ratio
 from onnxyard.measuring.exclusive import measuring_alone
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from onnxyard.settings import Settings
 
 SHARES = {"p50": 50.0, "p99": 99.0}
+FIRST = "p50 batch 1"
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,10 @@ def _row(model: str, one: Contestant, turns: Turns, runtime: str, score: float) 
     return Row(model, one.name, one.note, runtime, score, ms, ratios)
 
 
-def document(duels: list[Duel]) -> list[dict[str, object]]:
-    """As JSON holds them."""
-    return [asdict(each) for each in duels]
+def hardest(duel: Duel) -> Row | None:
+    """Whom we beat by the least, or lose to, among those that keep the goal as we do."""
+    kept = [row for row in duel.rows if row.ratios and row.quality >= duel.rows[0].quality - MAX_DROP]
+    return max(kept, key=lambda row: row.ratios[FIRST].value, default=None)
 
 
 def say(duel: Duel) -> None:
@@ -142,6 +144,10 @@ def say(duel: Duel) -> None:
         told = [f"{each.value:.2f} [{each.low:.2f}, {each.high:.2f}]" for each in row.ratios.values()]
         out(f"  {row.contestant:18} {row.quality:8.4f}" + "".join(f"{row.ms[key]:10.3f} ms" for key in keys))
         out(f"   {'  '.join(told)}\n  {'':18} {row.note} ({row.runtime})\n")
+    if worst := hardest(duel):
+        ratio = worst.ratios[FIRST]
+        told = "not slower than anybody" if ratio.low <= 1 else f"SLOWER than {worst.contestant}"
+        out(f"  {told}: at worst {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] ({FIRST}, {worst.contestant})\n")
     for one in duel.absent:
         out(f"  {one.name:18} absent: {one.reason}\n")
     sys.stdout.flush()

@@ -25,7 +25,7 @@ def data(config: Config) -> Splits:
 
 
 def _readings(gestures: np.ndarray, mixing: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The first half oscillates at one rate and the second at another: their order and the turn tell the gesture."""
+    """The first half oscillates at one rate and the second at another: the pair of them, in order, is the gesture."""
     pairs = [(first, second) for first in RATES for second in RATES][:CLASSES]
     time = np.linspace(0, 1, STEPS // 2)
     rates = np.array(pairs)[gestures]
@@ -37,7 +37,7 @@ def _readings(gestures: np.ndarray, mixing: np.ndarray, random: np.random.Genera
 
 
 class Reader(nn.Module):
-    """An LSTM, and a classifier over its last state."""
+    """An LSTM, and a classifier over the mean of its states."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Reader(nn.Module):
         self.head = nn.Linear(128, CLASSES)
 
     def forward(self, readings):
-        return self.head(self.lstm(readings)[0][:, -1])
+        return self.head(self.lstm(readings)[0].mean(dim=1))
 
 
 def model(config: Config) -> nn.Module:
