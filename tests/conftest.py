@@ -42,7 +42,7 @@ def _why_no_gpu(toolchain: str) -> str:
 def pytest_configure() -> None:
     """Two files of tests at a time are two machines to the lock that lets one measure at a time: no test times anything
     it asserts on, and each would wait for the other's searches.
-    """  # noqa: D205
+    """
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is not None:
         folder = Path(tempfile.gettempdir(), f"onnxyard-tests-{os.getuid()}-{worker}")

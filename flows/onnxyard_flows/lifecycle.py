@@ -24,6 +24,7 @@ from onnxyard.operations.passports import version_status
 from onnxyard.operations.register import register
 from onnxyard.ports.unit_of_work import RunState
 from onnxyard.project.project import load_project
+from onnxyard.runtimes.availability import require
 from onnxyard.settings import Settings
 from onnxyard.stages.deploy import stage as deploy_stage
 from onnxyard.stages.deploy.request import DeployRequest
@@ -89,9 +90,15 @@ def onnx_lifecycle(
 
 
 def check_ready(settings: Settings, project: Path) -> Project:
-    """What must be there before a lifecycle starts: the project, the registry and MLflow. Raises as the flow does."""
+    """What must be there before a lifecycle starts: the project, its targets' runtimes, the registry and MLflow.
+
+    Raises as the flow does.
+    """
     yard = Yard(settings)
     loaded = load_project(project)
+    for target in loaded.file.targets.values():
+        for runtime, provider in target.ways:
+            require(runtime, provider)
     yard.recorder.check()
     _ = yard.unit_of_work
     return loaded

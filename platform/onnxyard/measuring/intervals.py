@@ -1,9 +1,9 @@
 """What blocks of calls say: percentiles, ratios with intervals, and what a later process will measure.
 
 Calls of one block share a moment of the machine, and blocks of one launch the places in memory that their processes
-happened to get, so calls are no independent evidence. Every interval here resamples launches, and blocks within them (the
-hierarchical bootstrap: Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8), and a ratio's
-blocks are paired by the round they ran in, so that what slows a whole round down cancels.
+happened to get, so calls are no independent evidence. Every interval here resamples launches, and blocks within them
+(the hierarchical bootstrap: Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8), and a
+ratio's blocks are paired by the round they ran in, so that what slows a whole round down cancels.
 """
 
 from __future__ import annotations

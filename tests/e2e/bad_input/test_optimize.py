@@ -65,7 +65,7 @@ def test_a_recipe_that_does_not_exist_is_told_before_anything_runs(project: Proj
 @pytest.mark.parametrize(
     ("target", "code", "kind", "said"),
     [
-        ('provider = "CUDAExecutionProvider"', 3, "missing-extra", "onnxyard toolchain install cuda"),
+        ('provider = "DmlExecutionProvider"', 7, "unsupported-model", "Windows"),
         ('provider = "CoreMLExecutionProvider"', 7, "unsupported-model", "macOS"),
     ],
 )

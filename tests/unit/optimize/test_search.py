@@ -62,7 +62,8 @@ class Bazaar:
         self.subject = SimpleNamespace(
             space=space, goals=goals, seed=7, inputs={}, weights={1: 1.0}, share=50.0, name="cpu"
         )
-        self.tried, self.examined, self.made, self._cost, self._drop = [], [], [], cost, drop
+        self.tried, self.examined, self.skipped, self.made = [], [], [], []
+        self._cost, self._drop = cost, drop
 
     def make(self, recipes, *, limit_s):
         assert limit_s > 0
@@ -76,6 +77,9 @@ class Bazaar:
         assert until > 0
         self.examined.append(self.subject.space.name(point))
         return self._kept(point)
+
+    def skip(self, point):
+        self.skipped.append(self.subject.space.name(point))
 
     def _kept(self, point):
         p50 = self._cost(point)
@@ -266,11 +270,13 @@ def test_a_budget_that_the_baseline_alone_uses_up(tmp_path, monkeypatch):
 
 
 def test_no_time_left_ends_the_exploring_and_not_the_search(tmp_path, monkeypatch):
-    clock = iter([*([0.0] * 6), *([1000.0] * 1000)])
+    clock = iter([*([0.0] * 4), *([1000.0] * 1000)])
     monkeypatch.setattr(search_module, "working_seconds", lambda: next(clock))
-    found = searched(Bazaar(space(), lambda p: 10.0 - p.recipe.simplicity), tmp_path)
+    bazaar = Bazaar(space(), lambda p: 10.0 - p.recipe.simplicity)
+    found = searched(bazaar, tmp_path)
     assert len(found.candidates) < 4
     assert found.chosen is not None
+    assert bazaar.skipped == ["int8"]  # a recipe that was not reached is told, too
 
 
 def test_progress_tells_the_best_and_what_is_left(tmp_path):

@@ -16,6 +16,7 @@ from onnxyard.measuring.exclusive import measuring_alone, working_seconds
 from onnxyard.measuring.intervals import percentile, ratio
 from onnxyard.measuring.turns import Turns, play, warm_up
 from onnxyard.stages.optimize.goals import Goals
+from onnxyard.stages.optimize.makers import Made
 from onnxyard.stages.optimize.space import Space
 from onnxyard.stages.optimize.tried import BASELINE, Tried, timed
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from onnxyard.lifecycle.candidate import Ratio
-    from onnxyard.stages.optimize.makers import Made
     from onnxyard.stages.optimize.quality import Examination, Quality
     from onnxyard.stages.optimize.space import Point
 
@@ -130,6 +130,10 @@ class Examiner:
         except OnnxyardError as error:
             note = f"does not run on {self.subject.name}: {error.detail} {error.remedy}".strip()
             return self._keep(tried.ended(Outcome.FAILED, note))
+
+    def skip(self, point: Point) -> None:
+        """Write down a point that no time was left for."""
+        self._keep(self._described(point, Made(None)).ended(Outcome.STOPPED, "no time was left to try it"))
 
     def restore(self, tried: Tried) -> None:
         """Take over what an earlier run of the same search found."""

@@ -194,7 +194,8 @@ def _dask_client(address: str) -> Any:  # noqa: ANN401 - distributed ships no ty
             extra="dask",
         ) from error
     try:
-        return Client(address, timeout=_DASK_S, set_as_default=False)
+        client: Any = Client  # untyped
+        return client(address, timeout=_DASK_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UnreachableError(
             f"The Dask scheduler does not answer: {error}",

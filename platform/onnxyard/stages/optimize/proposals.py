@@ -61,6 +61,13 @@ class Proposals:
         """Recipes in ways that were not met yet."""
         return len(self._first)
 
+    def not_met(self) -> list[Point]:
+        """The first point of each recipe that was not met at all."""
+        met = {name.partition(" · ")[0] for name in self._heard}
+        return list(
+            {point.recipe.name: point for point in reversed(self._first) if point.recipe.name not in met}.values()
+        )
+
     def wave(self, most: int) -> list[Point]:
         """What to try now: at most so many points; settings come one by one, each with all that was heard before."""
         if self._first:

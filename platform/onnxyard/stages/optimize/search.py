@@ -118,6 +118,11 @@ class Search:
         subject = self._examiner.subject
         proposals = Proposals(subject.space, seed=subject.seed)
         proposals.tell(subject.space.baseline, self._verdict(self._examiner.tried[0]))
+        self._propose(proposals, until)
+        for point in proposals.not_met():
+            self._examiner.skip(point)
+
+    def _propose(self, proposals: Proposals, until: float) -> None:
         best, idle = 1.0, 0
         while idle < PATIENCE and (wave := proposals.wave(self._workers)):
             self._make(wave, until)

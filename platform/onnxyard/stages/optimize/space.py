@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from onnxyard.errors import InvalidRequestError
 from onnxyard.lifecycle.setup import Setup
+from onnxyard.runtimes.availability import require
 from onnxyard.runtimes.machine import usable_cores
 from onnxyard.runtimes.runtime import is_emulated, numeric_of, options_of
 from onnxyard.stages.optimize.recipes.recipe import Recipe
@@ -165,11 +166,13 @@ def space_of(
     Raises:
         InvalidRequestError: no recipe that is named has a runtime on this target.
         MissingExtraError: a runtime of the target is not installed.
+        UnsupportedModelError: this machine cannot run one of its providers.
     """
     named = goals.recipes
     wanted = [catalogue[name] for name in named] if named else [each for each in catalogue.values() if not each.asked]
     ways = []
     for at, (runtime, provider) in enumerate(section.ways):
+        require(runtime, provider)
         fitting = [each for each in wanted if _fits(each, runtime, provider) and each.precision in section.precision]
         if at == 0 and _fits(catalogue[baseline], runtime, provider) and catalogue[baseline] not in fitting:
             fitting.append(catalogue[baseline])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from onnxyard.lifecycle.candidate import Candidate
+    from onnxyard.lifecycle.signature import Signature
     from onnxyard.project.processing import Processing
     from onnxyard.project.protocols import Report
     from onnxyard.project.split import Split
@@ -77,7 +78,7 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
         rows = _write_calibration(splits.calibration, processing, place.calibration)
         if any(each.calibrates for each in spaces.values()):
             batches = (read_tensors(folder) for folder in sorted(place.calibration.iterdir()))
-            check_calibration(batches, read_graph(source).signature)
+            check_calibration(batches, _as_developed(read_graph(source).signature, request.developed.signature))
         examination = Examination(
             splits.validation,
             processing,
@@ -189,6 +190,12 @@ def first_rows(split: Split, processing: Processing, rows: int) -> Mapping[str, 
     """`rows` model inputs of a split; its rows are repeated where it has fewer."""
     inputs = processing.before(split.take(rows).inputs)
     return {name: np.resize(array, (rows, *array.shape[1:])) for name, array in inputs.items()}
+
+
+def _as_developed(graph: Signature, developed: Signature) -> Signature:
+    """The graph's signature with what only the project knows: in which inputs a value may be missing."""
+    missing = {spec.name for spec in developed.inputs if spec.missing}
+    return replace(graph, inputs=tuple(replace(spec, missing=spec.name in missing) for spec in graph.inputs))
 
 
 def _write_calibration(split: Split, processing: Processing, folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,10 +68,11 @@ def _by_onnxruntime(source: Path, materials: Materials) -> onnx.ModelProto:
     # Its patterns are those of graphs whose constants are folded. Its own way there imports torch.
     with TemporaryDirectory() as folder:
         model = onnx.load(OrtLevel("basic")(source, Path(folder), materials).file)
-    # By default it replaces the mask by the number of tokens before the padding, which is another thing where the
-    # padding is on the left.
-    options.attention_mask_format = AttentionMaskFormat.AttentionMask
-    fused: onnx.ModelProto = optimize_by_fusion(model, "bert", optimization_options=options).model
+        # By default it replaces the mask by the number of tokens before the padding, which is another thing where the
+        # padding is on the left.
+        options.attention_mask_format = AttentionMaskFormat.AttentionMask
+        with chdir(folder):  # where its shape inference is not complete, it leaves a file in the working folder
+            fused: onnx.ModelProto = optimize_by_fusion(model, "bert", optimization_options=options).model
     return fused
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from onnxyard.stages.optimize.passes.transformation import Pass
+from onnxyard.stages.optimize.passes.transformation import Pass
 
 
 @dataclass(frozen=True, slots=True)
