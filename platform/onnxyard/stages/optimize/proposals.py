@@ -52,6 +52,7 @@ class Proposals:
         self._space = space
         self._study = _study(seed)
         self._trials: dict[str, optuna.Trial] = {}
+        self._pending: dict[str, Point] = {}
         self._heard: dict[str, Verdict] = {}
         self._first = [point for point in space.first_points() if point != space.baseline]
         self._untried = {space.name(point): point for point in space.all_points() if point != space.baseline}
@@ -64,9 +65,8 @@ class Proposals:
     def not_met(self) -> list[Point]:
         """The first point of each recipe that was not met at all."""
         met = {name.partition(" · ")[0] for name in self._heard}
-        return list(
-            {point.recipe.name: point for point in reversed(self._first) if point.recipe.name not in met}.values()
-        )
+        left = [*self._pending.values(), *self._first]
+        return list({point.recipe.name: point for point in reversed(left) if point.recipe.name not in met}.values())
 
     def wave(self, most: int) -> list[Point]:
         """What to try now: at most so many points; settings come one by one, each with all that was heard before."""
@@ -79,6 +79,7 @@ class Proposals:
         """What became of a point."""
         name = self._space.name(point)
         self._heard[name] = verdict
+        self._pending.pop(name, None)
         self._finish(self._trials.pop(name) if name in self._trials else self._asked(point), verdict)
 
     def rule_out(self, hopeless: Callable[[Point], bool]) -> None:
@@ -106,7 +107,7 @@ class Proposals:
     def _proposed(self, point: Point, trial: optuna.Trial) -> Point:
         name = self._space.name(point)
         self._untried.pop(name, None)
-        self._trials[name] = trial
+        self._trials[name], self._pending[name] = trial, point
         return point
 
     def _asked(self, point: Point) -> optuna.Trial:

@@ -10,7 +10,7 @@ from onnxyard.project.protocols import Config, Report, Targets, Tensors
 STEPS, SENSORS, CLASSES = 64, 16, 8
 ROWS = {"train": 1600, "calibration": 256, "validation": 2000, "test": 2000}
 RATES = (2.0, 5.0, 9.0)
-NOISE = 0.5
+NOISE = 0.8
 
 
 def data(config: Config) -> Splits:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-PACKAGES = ("sqlalchemy", "sklearn", "torch", "prefect", "plotly", "mlflow")
-EACH = 700
+PACKAGES = ("sqlalchemy", "sklearn", "torch", "plotly", "nltk")
+EACH = 840
 """Docstrings of a package."""
 SHORTEST = 80
 """Characters."""

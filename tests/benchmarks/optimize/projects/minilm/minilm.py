@@ -1,4 +1,4 @@
-"""Which of six packages a docstring comes from: sentence embeddings of all-MiniLM-L6-v2, and a linear classifier."""
+"""Which of five packages a docstring comes from: sentence embeddings of all-MiniLM-L6-v2, and a linear classifier."""
 
 from pathlib import Path
 
