@@ -141,7 +141,7 @@ def test_every_candidate_is_kept_with_a_report(result):
 
 def test_progress_is_told(result):
     *_, told = result
-    assert {"best", "left", "seconds left"} <= set(told[0][1])
+    assert {"best ratio", "left", "seconds left"} <= set(told[0][1])
     assert any("finals" in metrics for _, metrics in told)
 
 

@@ -284,7 +284,7 @@ def test_progress_tells_the_best_and_what_is_left(tmp_path):
     searched(Bazaar(space(), lambda p: 10.0 - 2 * p.recipe.simplicity), tmp_path, told=told)
     steps = [step for step, _ in told]
     assert steps == sorted(steps)
-    assert told[1][1]["best"] == pytest.approx(0.4)
+    assert told[1][1]["best ratio"] == pytest.approx(0.4)
     assert told[0][1]["left"] > told[1][1]["left"]
     assert 0 < told[-1][1]["seconds left"] <= 30
 

@@ -245,5 +245,5 @@ class Search:
     def _report(self, best: float, left: int, until: float) -> None:
         self._progress(
             len(self._examiner.tried),
-            {"best": best, "left": float(left), "seconds left": max(0.0, until - working_seconds())},
+            {"best ratio": best, "left": float(left), "seconds left": max(0.0, until - working_seconds())},
         )

@@ -9,7 +9,7 @@ import numpy as np
 PACKAGES = ("sqlalchemy", "sklearn", "torch", "plotly", "nltk")
 EACH = 840
 """Docstrings of a package."""
-SHORTEST = 80
+SHORTEST = 200
 """Characters."""
 
 
