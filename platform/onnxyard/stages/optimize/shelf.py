@@ -25,6 +25,8 @@ from onnxyard.lifecycle.artifact import Artifact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MANIFEST = "manifest.json"
+_IN_USE_S = 3600.0
 _SCRATCH = ".scratch-"
 
 
@@ -60,7 +62,8 @@ class Shelf:
         entry = self.folder / key
         content = entry / "content"
         try:
-            if Artifact.of_folder(content).manifest() == (entry / "manifest.json").read_bytes():
+            if Artifact.of_folder(content).manifest() == (entry / _MANIFEST).read_bytes():
+                os.utime(entry)  # who was asked for last stays longest
                 return content
         except (OSError, InvalidRequestError):  # not there, or not whole
             pass
@@ -74,10 +77,29 @@ class Shelf:
         """
         entry = made.with_name(f"{made.name}.entry")
         entry.mkdir()
-        (entry / "manifest.json").write_bytes(Artifact.of_folder(made).manifest())
+        (entry / _MANIFEST).write_bytes(Artifact.of_folder(made).manifest())
         made.rename(entry / "content")
         entry.rename(self.folder / key)
         return self.folder / key / "content"
+
+    def prune(self, most_bytes: int, *, now: float) -> None:
+        """Remove what was not asked for longest, until no more is left than `most_bytes`.
+
+        What was asked for within the last hour stays in any case: a search may be reading it.
+
+        Args:
+            most_bytes: Of all entries together.
+            now: Seconds since the epoch.
+        """
+        entries = sorted((path.parent.stat().st_mtime, path) for path in self.folder.glob(f"*/{_MANIFEST}"))
+        sizes = {path: sum(each.stat().st_size for each in path.parent.rglob("*")) for _, path in entries}
+        left = sum(sizes.values())
+        for asked, path in entries:
+            if left <= most_bytes or now - asked < _IN_USE_S:
+                return
+            left -= sizes[path]
+            with self.alone(path.parent.name):
+                shutil.rmtree(path.parent, ignore_errors=True)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -97,7 +119,10 @@ class Shelf:
 
 def _sweep(leftover: Path) -> None:
     """Remove a scratch folder, unless the process that made it still lives: it holds a lock."""
-    handle = os.open(leftover, os.O_RDONLY)
+    try:
+        handle = os.open(leftover, os.O_RDONLY)
+    except FileNotFoundError:  # its process has just cleared up by itself
+        return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(leftover, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -27,6 +28,7 @@ from onnxyard.stages.optimize.quality import Examination
 from onnxyard.stages.optimize.recipes.catalogue import RECIPES
 from onnxyard.stages.optimize.report.report import write_report
 from onnxyard.stages.optimize.search import Found, Search
+from onnxyard.stages.optimize.shelf import Shelf
 from onnxyard.stages.optimize.space import space_of
 from onnxyard.tensors.files import read_tensors, write_tensors
 
@@ -44,6 +46,8 @@ MODEL_FILE = "model.onnx"
 CALIBRATION_ROWS_PER_BATCH = 32
 CALIBRATION_BATCHES = 32
 """At most 1024 rows: ranges settle long before."""
+SHELF_BYTES = 8 << 30
+"""What passes made is kept up to this size: some hundred candidates of a model of 100 MB."""
 _SHARE = {"p99": 99.0}
 """The percentile that decides, where it is not the median."""
 
@@ -139,6 +143,7 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
         models = tuple(_keep(each, target, workspace, request) for target, each in found.items())
         for each in found.values():
             _keep_candidates(each, workspace)
+        Shelf(place.shelf).prune(SHELF_BYTES, now=time.time())
     candidates = tuple(candidate for each in found.values() for candidate in each.candidates)
     return OptimizeResult(candidates, models, _report(request, candidates, workspace))
 
