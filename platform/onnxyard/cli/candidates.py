@@ -106,13 +106,21 @@ def candidates_table(documents: Sequence[dict[str, Any]]) -> Table:
 
 
 def foremost(documents: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
-    """For each target the measured ones that matter most; and what the others are, empty where there are none."""
+    """For each target the measured ones that matter most; and what the others are, empty where there are none.
+
+    Of one recipe in one runtime the best of its settings stands for all.
+    """
     shown: list[dict[str, Any]] = []
+    settings: set[tuple[str, str, str, str]] = set()
     taken: Counter[str] = Counter()
     others: Counter[str] = Counter()
     for document in sorted(documents, key=_rank):
-        if document["outcome"] == Outcome.MEASURED and taken[document["target"]] < LIMIT:
+        setup = document["setup"]
+        kind = (document["target"], document["recipe"], setup["runtime"], setup["provider"])
+        measured = document["outcome"] == Outcome.MEASURED
+        if measured and kind not in settings and taken[document["target"]] < LIMIT:
             taken[document["target"]] += 1
+            settings.add(kind)
             shown.append(document)
         else:
             others[document["outcome"]] += 1
