@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from onnxyard.errors import InvalidRequestError
-from onnxyard.tensors.dtypes import onnx_name
+from onnxyard.tensors.dtypes import numpy_dtype, onnx_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-
     from onnxyard.lifecycle.signature import Signature, TensorSpec
+
+
+class InputCheck:
+    """`check_inputs` of one signature, made ready: a model of a few microseconds is called no slower for it.
+
+    Inputs that fit are let through by comparisons alone; whatever is not plainly right is looked at in full.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        names = Counter(axis for spec in signature.inputs for axis in spec.shape if isinstance(axis, str))
+        self._plain = [
+            (
+                spec.name,
+                numpy_dtype(spec.dtype),
+                len(spec.shape),
+                tuple((at, axis) for at, axis in enumerate(spec.shape) if isinstance(axis, int)),
+                tuple((at, axis) for at, axis in enumerate(spec.shape) if isinstance(axis, str) and names[axis] > 1),
+            )
+            for spec in signature.inputs
+        ]
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The inputs as runtimes take them: those copied that do not lie in memory row by row.
+
+        Raises:
+            InvalidRequestError: they do not fit, as `check_inputs`.
+        """
+        if self._fit(inputs) and isinstance(inputs, dict):
+            return inputs
+        check_inputs(self._signature, inputs)
+        return {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+
+    def _fit(self, inputs: Mapping[str, np.ndarray]) -> bool:
+        """Whether they are plainly right, down to their place in memory."""
+        if len(inputs) != len(self._plain):
+            return False
+        lengths: dict[str, int] = {}
+        for name, dtype, rank, fixed, shared in self._plain:
+            array = inputs.get(name)
+            if array is None or array.dtype is not dtype or not array.flags.c_contiguous:
+                return False
+            shape = array.shape
+            if len(shape) != rank:
+                return False
+            for at, length in fixed:
+                if shape[at] != length:
+                    return False
+            for at, axis in shared:
+                if lengths.setdefault(axis, shape[at]) != shape[at]:
+                    return False
+        return True
 
 
 def check_inputs(signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:

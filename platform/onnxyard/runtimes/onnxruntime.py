@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from onnxyard.errors import InvalidRequestError, UnsupportedModelError
@@ -16,7 +15,7 @@ from onnxyard.lifecycle.signature import Signature, TensorSpec
 from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.fixed_shapes import FixedShapes, lengths_of
 from onnxyard.runtimes.graph import read_graph
-from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.inputs import InputCheck, shapes_of
 from onnxyard.runtimes.ort_session import assigned, first_line, open_on
 from onnxyard.runtimes.providers.catalogue import provider_named
 from onnxyard.runtimes.providers.cpu import CPU
@@ -24,6 +23,7 @@ from onnxyard.runtimes.providers.cpu import CPU
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     import onnxruntime as ort
 
     from onnxyard.ports.runtime import LoadedModel
@@ -120,6 +120,8 @@ class OrtModel:
             tuple(_spec(value) for value in session.get_outputs()),
         )
         self._outputs = [spec.name for spec in self._signature.outputs]
+        self._check = InputCheck(self._signature)
+        self._compiled = session._sess  # noqa: SLF001 - see `run`
 
     @property
     def signature(self) -> Signature:
@@ -140,10 +142,10 @@ class OrtModel:
             InvalidRequestError: a wrong name, dtype or shape.
             UnsupportedModelError: the graph fails on inputs that its signature allows, as with a batch baked in.
         """
-        check_inputs(self._signature, inputs)
-        feed = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+        feed = self._check(inputs)
         try:
-            values = self._session.run(self._outputs, feed)
+            # Not the session's own `run`: where a provider fails, that prints so and goes on with another one.
+            values = self._compiled.run(self._outputs, feed, None)
         except ort_errors.InvalidArgument as error:
             raise InvalidRequestError(f"ONNX Runtime refuses these inputs: {first_line(error)}") from error
         except (ort_errors.Fail, ort_errors.RuntimeException, ort_errors.NotImplemented) as error:

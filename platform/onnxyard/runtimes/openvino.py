@@ -13,7 +13,7 @@ import numpy as np
 from onnxyard.errors import ArtifactCorruptError, UnsupportedModelError
 from onnxyard.ports.runtime import NO_OPTIONS
 from onnxyard.runtimes.graph import read_graph
-from onnxyard.runtimes.inputs import check_inputs, shapes_of
+from onnxyard.runtimes.inputs import InputCheck, shapes_of
 from onnxyard.runtimes.openvino_package import openvino
 from onnxyard.runtimes.options import settled
 from onnxyard.runtimes.outputs import check_outputs
@@ -93,6 +93,7 @@ class OpenVinoModel:
             raise ArtifactCorruptError(f"OpenVINO does not see the tensor {lost[0]!r}.")
         self._compiled = compiled
         self._signature = signature
+        self._check = InputCheck(signature)
         self._provider = provider
         self._local = threading.local()
 
@@ -120,12 +121,12 @@ class OpenVinoModel:
             InvalidRequestError: a wrong name, dtype or shape.
             UnsupportedModelError: the graph fails on inputs that its signature allows.
         """
-        check_inputs(self._signature, inputs)
+        feed = self._check(inputs)
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
         request = self._local.request
         try:
-            request.infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})
+            request.infer(feed, share_inputs=True, share_outputs=True)
             # The request reuses its output memory, so each answer is a copy.
             outputs = {spec.name: np.array(request.get_tensor(spec.name).data) for spec in self._signature.outputs}
         except RuntimeError as error:
