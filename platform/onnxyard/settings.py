@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "onnxyard.toml"
 HOME_FOLDER = ".onnxyard"
+HOME = "ONNXYARD_HOME"
+"""The environment variable that names it."""
 
 
 def find_project(start: Path) -> Path | None:
@@ -50,7 +52,7 @@ class Settings:
         environ = os.environ if environ is None else environ
         start = Path.cwd() if start is None else start
         if home is None:
-            stated = environ.get("ONNXYARD_HOME")
+            stated = environ.get(HOME)
             home = Path(stated) if stated else (find_project(start) or start) / HOME_FOLDER
         home = home.expanduser().resolve()
 

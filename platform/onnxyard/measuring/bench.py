@@ -59,6 +59,7 @@ class Bench:
         file: The model's entry file.
         setup: How it is run.
         scratch: A folder for tensors on their way and the child's log.
+        home: The folder that holds toolchains; None takes what the settings say.
         limit_s: How long the child may take for one answer: a runtime that hangs is an outcome.
 
     Raises:
@@ -66,11 +67,13 @@ class Bench:
         ArtifactCorruptError, InvalidRequestError, MissingExtraError: as `Runtime.load`.
     """
 
-    def __init__(self, file: Path, setup: Setup, *, scratch: Path, limit_s: float = 300.0) -> None:
+    def __init__(
+        self, file: Path, setup: Setup, *, scratch: Path, home: Path | None = None, limit_s: float = 300.0
+    ) -> None:
         self.file, self.setup = file, setup
         self._limit_s = limit_s
         self._numbers = itertools.count()
-        self._worker = _start(setup, scratch)
+        self._worker = _start(setup, scratch, home)
         try:
             said = self._ask(
                 "load",
@@ -163,13 +166,13 @@ def cores_for(threads: int) -> list[int]:
     return cores[: threads or usable_cores()]
 
 
-def _start(setup: Setup, scratch: Path) -> Worker:
+def _start(setup: Setup, scratch: Path, home: Path | None) -> Worker:
     toolchain = toolchain_of(setup.runtime, setup.provider)
     if toolchain is None:
         python, environ = Path(sys.executable), {**os.environ}
     else:
         require(setup.runtime, setup.provider)  # without a GPU, installing the toolchain would mend nothing
-        environment = Environment(known(toolchain), Settings.read())
+        environment = Environment(known(toolchain), Settings.read(home=home))
         environment.require()
         python, environ = environment.python, environment.surroundings()
     return Worker(python, _PROGRAM, name="bench", home=scratch, environ=environ, title=f"{setup.runtime} process")

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def loaded(file: Path, setup: Setup, *, scratch: Path) -> Iterator[LoadedModel]:
+def loaded(file: Path, setup: Setup, *, scratch: Path, home: Path | None = None) -> Iterator[LoadedModel]:
     """The model, ready to run.
 
     Args:
         file: Its entry file.
         setup: How it is run.
         scratch: For a child's tensors and log.
+        home: The folder that holds toolchains; None takes what the settings say.
 
     Raises as `onnxyard.ports.runtime.Runtime.load`.
     """
@@ -32,5 +33,5 @@ def loaded(file: Path, setup: Setup, *, scratch: Path) -> Iterator[LoadedModel]:
             file, provider=setup.provider, threads=setup.threads, options=setup.options
         )
         return
-    with Bench(file, setup, scratch=scratch) as bench:
+    with Bench(file, setup, scratch=scratch, home=home) as bench:
         yield bench

@@ -112,7 +112,6 @@ def searched(bazaar, tmp_path, *, workers=1, budget_s=30.0, told=None):
         budget_s=budget_s,
         repeats=10,
         workers=workers,
-        scratch=tmp_path,
         progress=lambda step, metrics: heard.append((step, metrics)),
     ).run()
 

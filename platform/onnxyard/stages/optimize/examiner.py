@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from onnxyard.errors import OnnxyardError, StorageFullError, UnsupportedModelError, UserCodeError
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.candidate import Candidate, Outcome
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.measuring.bench import Bench
 from onnxyard.measuring.exclusive import measuring_alone, working_seconds
 from onnxyard.measuring.intervals import percentile, ratio
@@ -21,8 +23,6 @@ from onnxyard.stages.optimize.space import Space
 from onnxyard.stages.optimize.tried import BASELINE, Tried, timed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnxyard.lifecycle.candidate import Ratio
     from onnxyard.stages.optimize.quality import Examination, Quality
     from onnxyard.stages.optimize.space import Point
@@ -46,6 +46,7 @@ class Subject:
         portable: Whether only standard operators are allowed.
         share: The percentile that decides.
         seed: Of orders and resampling.
+        start: Starts a bench of a model's file and a setup.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Subject:
     portable: bool
     share: float
     seed: int
+    start: Callable[[Path, Setup], Bench]
 
 
 class Examiner:
@@ -64,13 +66,11 @@ class Examiner:
     Args:
         subject: The target.
         examination: Scores candidates.
-        scratch: For the children.
     """
 
-    def __init__(self, subject: Subject, examination: Examination, *, scratch: Path) -> None:
+    def __init__(self, subject: Subject, examination: Examination) -> None:
         self.subject = subject
         self._examination = examination
-        self._scratch = scratch
         self._random = np.random.default_rng(subject.seed)
         self._baseline: Bench | None = None
         self._qualities: dict[tuple[str, str, str], Quality] = {}
@@ -96,7 +96,7 @@ class Examiner:
             raise UnsupportedModelError(f"The baseline cannot be made: {made.failure}")
         tried = self._described(point, made)
         with measuring_alone():
-            self._baseline = Bench(made.file, point.setup, scratch=self._scratch)
+            self._baseline = self.subject.start(made.file, point.setup)
             quality = self._examination.set_baseline(self._baseline)
             warm_up(self._baseline, self.subject.inputs)
             turns = Turns()
@@ -123,7 +123,7 @@ class Examiner:
         if refused := self._refusal(tried):
             return self._keep(tried.ended(Outcome.REFUSED, refused))
         try:
-            with measuring_alone(), Bench(made.file, point.setup, scratch=self._scratch) as bench:
+            with measuring_alone(), self.subject.start(made.file, point.setup) as bench:
                 return self._keep(self._examined(tried, bench, until))
         except (UserCodeError, StorageFullError):
             raise

@@ -16,7 +16,6 @@ import numpy as np
 
 from onnxyard.errors import OnnxyardError
 from onnxyard.lifecycle.candidate import Outcome
-from onnxyard.measuring.bench import Bench
 from onnxyard.measuring.exclusive import measuring_alone
 from onnxyard.measuring.intervals import percentile, ratio
 from onnxyard.measuring.turns import Turns, play, warm_up
@@ -24,9 +23,9 @@ from onnxyard.stages.optimize.tried import BASELINE, Tried, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from onnxyard.lifecycle.candidate import Ratio
+    from onnxyard.measuring.bench import Bench
     from onnxyard.stages.optimize.examiner import Subject
 
 MOST = 5
@@ -64,7 +63,6 @@ class Finals:
         baseline: The baseline as tried.
         others: The finalists.
         subject: The target.
-        scratch: For the children.
         repeats: Timed calls of each that are wanted, per batch size.
         until: When no time is left.
         clock: Tells it.
@@ -76,13 +74,11 @@ class Finals:
         others: Sequence[Tried],
         subject: Subject,
         *,
-        scratch: Path,
         repeats: int,
         until: float,
         clock: Callable[[], float],
     ) -> None:
         self._subject = subject
-        self._scratch = scratch
         self._until, self._clock = until, clock
         self._entries = {BASELINE: baseline, **{each.candidate.name: each for each in others}}
         self._turns = Turns()
@@ -144,7 +140,7 @@ class Finals:
             for name, each in self._entries.items():
                 if each.measured and each.file is not None:
                     try:
-                        bench = stack.enter_context(Bench(each.file, each.candidate.setup, scratch=self._scratch))
+                        bench = stack.enter_context(self._subject.start(each.file, each.candidate.setup))
                         warm_up(bench, self._subject.inputs)
                     except OnnxyardError as error:
                         error.facts["bench"] = name

@@ -24,6 +24,7 @@ from onnxyard.errors import (
 )
 from onnxyard.lifecycle.digest import digest_of
 from onnxyard.measuring.exclusive import working_beside
+from onnxyard.settings import HOME
 from onnxyard.toolchains.worker import Ask, Worker
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Job:
         source: The exported model's file.
         folder: Where the candidate is to lie.
         prepared: What a child is told first (`onnxyard.stages.optimize.making_child.prepare`).
+        environ: Environment variables that a child gets beside this process's own.
         scratch: For the child's log.
         limit_s: How long it may take.
     """
@@ -77,6 +79,7 @@ class Job:
     source: str
     folder: str
     prepared: dict[str, Any]
+    environ: dict[str, str]
     scratch: str
     limit_s: float
 
@@ -90,6 +93,7 @@ class Makers:
         folder: Candidates are made below it, one folder per recipe.
         scratch: For the children's logs.
         workers: How many at a time.
+        home: The folder that holds toolchains; None takes what the settings say.
         dask: The address of a Dask scheduler whose workers make them, on machines that see the same files at the same
             places; None makes them here.
 
@@ -106,9 +110,11 @@ class Makers:
         *,
         scratch: Path,
         workers: int,
+        home: Path | None = None,
         dask: str | None = None,
     ) -> None:
         self._prepared, self._source, self._folder, self._scratch = prepared, source, folder, scratch
+        self._environ = {} if home is None else {HOME: str(home)}
         self._done: dict[str, Made] = {}
         self._client: Any = None if dask is None else _dask_client(dask)
         self._pool: Executor = (
@@ -142,7 +148,7 @@ class Makers:
 
     def _job(self, recipe: str, limit_s: float) -> Job:
         folder = self._folder / recipe
-        return Job(recipe, str(self._source), str(folder), self._prepared, str(self._scratch), limit_s)
+        return Job(recipe, str(self._source), str(folder), self._prepared, self._environ, str(self._scratch), limit_s)
 
 
 def make_in_child(job: Job) -> Made:
@@ -179,7 +185,14 @@ def _worker(idle: queue.SimpleQueue[Worker], job: Job) -> Worker:
     except queue.Empty:
         title = "process that makes candidates"
         scratch = Path(job.scratch)
-        worker = Worker(Path(sys.executable), _PROGRAM, name="maker", home=scratch, environ={**os.environ}, title=title)
+        worker = Worker(
+            Path(sys.executable),
+            _PROGRAM,
+            name="maker",
+            home=scratch,
+            environ={**os.environ, **job.environ},
+            title=title,
+        )
         worker.ask(Ask("prepare", job.prepared, _START_S, UnsupportedModelError))
         return worker
 

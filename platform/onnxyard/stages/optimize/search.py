@@ -61,7 +61,6 @@ class Search:
         budget_s: Seconds it may take.
         repeats: Timed calls of each finalist.
         workers: Candidates made at a time.
-        scratch: For the finals' children.
         progress: Hears how it goes.
     """
 
@@ -74,12 +73,11 @@ class Search:
         budget_s: float,
         repeats: int,
         workers: int,
-        scratch: Path,
         progress: Progress,
     ) -> None:
         self._examiner, self._makers, self._journal = examiner, makers, journal
         self._budget_s, self._repeats, self._workers = budget_s, repeats, workers
-        self._scratch, self._progress = scratch, progress
+        self._progress = progress
         self._made: dict[str, Made] = {}
 
     def run(self) -> Found:
@@ -185,7 +183,6 @@ class Search:
             baseline,
             chosen,
             subject,
-            scratch=self._scratch,
             repeats=self._repeats,
             until=end,
             clock=working_seconds,

@@ -6,6 +6,7 @@ import shutil
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ import numpy as np
 
 from onnxyard.lifecycle.artifact import Artifact
 from onnxyard.lifecycle.handover import OptimizedModel, OptimizeResult
+from onnxyard.measuring.bench import Bench
 from onnxyard.project.agreement import BASELINE
 from onnxyard.project.processing import load_processing
 from onnxyard.runtimes.entry import entry_file
@@ -107,6 +109,7 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
                 scratch=place.children,
                 workers=request.workers,
                 dask=request.dask,
+                home=request.project.home,
             )
         )
         tried = 0
@@ -120,6 +123,7 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
                 portable=section.portable,
                 share=_SHARE.get(project.optimize.minimize, 50.0),
                 seed=project.develop.seed,
+                start=partial(Bench, scratch=place.children, home=request.project.home),
             )
             journal = Journal(place.journals / f"{request.key()}-{target}.jsonl")
 
@@ -127,7 +131,7 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
                 if report is not None:
                     report(before + step, metrics)
 
-            with closing(Examiner(subject, examination, scratch=place.children)) as examiner:
+            with closing(Examiner(subject, examination)) as examiner:
                 found[target] = Search(
                     examiner,
                     makers,
@@ -135,7 +139,6 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
                     budget_s=project.optimize.budget_s,
                     repeats=project.optimize.repeats,
                     workers=request.workers,
-                    scratch=place.children,
                     progress=progress,
                 ).run()
             journal.close()

@@ -62,7 +62,7 @@ def run(request: ValidateRequest, workspace: Path, report: Report | None = None)
         file = entry_file(request.models[chosen.target])
         with (
             TemporaryDirectory(dir=workspace, prefix="children-") as scratch,
-            loaded(file, chosen.setup, scratch=Path(scratch)) as model,
+            loaded(file, chosen.setup, scratch=Path(scratch), home=project.home) as model,
         ):
             expected[chosen.target] = model.run(golden.inputs)
             judged += _golden_gates(request, chosen, model, golden, expected[chosen.target])
