@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from onnxyard.lifecycle.candidate import Candidate, Outcome
+from onnxyard.lifecycle.wording import drop, interval, milliseconds, score, share, size
 from onnxyard.stages.optimize.report.marks import is_tie
-from onnxyard.stages.optimize.report.wording import drop, interval, milliseconds, score, share, size
 
 FOREMOST = 6
 """Rows that are shown before a fold."""

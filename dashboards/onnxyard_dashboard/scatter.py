@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from onnxyard.lifecycle.wording import drop, interval, milliseconds, score, share, size
 from onnxyard.stages.optimize.report.marks import front_of, is_tie, label_of, marks_of
-from onnxyard.stages.optimize.report.wording import drop, interval, milliseconds, score, share, size
 
 if TYPE_CHECKING:
     from onnxyard.lifecycle.candidate import Candidate

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from onnxyard.lifecycle.candidate import Candidate, Latency, Outcome, Ratio
-from onnxyard.stages.optimize.report.wording import drop, interval, milliseconds, score, share, size
+from onnxyard.lifecycle.wording import drop, interval, milliseconds, score, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -18,6 +18,7 @@ from graphs import greedy, linear
 from onnxyard.bootstrap import Yard
 from onnxyard.cli.main import main
 from onnxyard.lifecycle.lineage import Lineage
+from onnxyard.lifecycle.setup import Setup
 from onnxyard.lifecycle.version import ArtifactRole, Execution, VersionArtifact
 from onnxyard.operations.register import register
 from onnxyard.project.project import load_project
@@ -116,7 +117,7 @@ def made(tmp_path_factory):
         yard.store.put(folder / part)
     kept.keep("develop", DevelopRequest(project).key(), developed)
     kept.keep("export", request.key(), exported)
-    execution = Execution("fp32", "fp32", "onnxruntime", "CPUExecutionProvider", 1)
+    execution = Execution("fp32", "fp32", Setup("onnxruntime", "CPUExecutionProvider", 1))
     draft = replace(
         sample_draft(),
         model="small",

@@ -63,7 +63,7 @@ def test_the_ceilings_are_part_of_the_key_and_nothing_else_of_the_targets(develo
         made = write_project(tmp_path / lines.replace("\n", "_"), file=f"{FILE}\n[targets.cpu]\n{lines}")
         return type(request)(made, request.developed, request.fitted, request.golden_set, request.processing).key()
 
-    assert key("batch_size = 1\n") == key("batch_size = 8\n")
+    assert key("batch_sizes = [1]\n") == key("batch_sizes = [8]\n")
     assert key('onnxruntime = "1.17"\n') == key('onnxruntime = "1.17"\nthreads = 2\n')
     assert len({key("threads = 1\n"), key('onnxruntime = "1.18"\n'), key('onnxruntime = "1.16"\n')}) == 3
 

@@ -125,7 +125,8 @@ def test_a_corrupt_artifact_makes_its_stage_run_again_and_heals(
     blob.write_bytes(spoiled)
     healed = copy_of_carried.run("--until", "optimize")
     assert healed.reused()["develop"]
-    assert not healed.reused()["optimize"]
+    # The file may be the exported model's too: whoever made it makes it again.
+    assert not (healed.reused()["export"] and healed.reused()["optimize"])
     assert any((copy_of_carried.settings.artifacts / "quarantine").iterdir())
 
 

@@ -45,7 +45,9 @@ def changed(path, change):
 
 
 def children():
-    return [child for child in psutil.Process().children(recursive=True) if "onnxyard" in " ".join(child.cmdline())]
+    """Processes of ours: a browser that other tests keep open may have our name in a path of its own."""
+    started = psutil.Process().children(recursive=True)
+    return [child for child in started if "-m onnxyard" in " ".join(child.cmdline())]
 
 
 # --- what is refused

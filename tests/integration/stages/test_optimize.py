@@ -269,7 +269,7 @@ def test_a_precision_that_is_not_allowed_is_not_tried(exported_way, tmp_path):
 
 def test_a_named_recipe_that_fits_no_target_is_told_before_anything_is_made(exported_way, tmp_path):
     file = only("fp32", "int8-qdq", more='\n[targets.cpu]\nprecision = ["fp32"]\n')
-    with pytest.raises(InvalidRequestError, match=r"'int8-qdq' gives nothing that this target takes.*int8"):
+    with pytest.raises(InvalidRequestError, match=r"'int8-qdq' gives nothing that a target takes.*int8"):
         run(request_with(exported_way, write_project(tmp_path / "project", file=file)), tmp_path)
 
 

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxyard.lifecycle.candidate import Ratio
+from onnxyard.lifecycle.wording import drop, interval, milliseconds, score, share, size
 from onnxyard.stages.optimize.report.labels import Box, Point, placed
 from onnxyard.stages.optimize.report.marks import front_of, marks_of
 from onnxyard.stages.optimize.report.report import write_report
 from onnxyard.stages.optimize.report.scales import LogScale
-from onnxyard.stages.optimize.report.wording import drop, interval, milliseconds, score, share, size
 from onnxyard.testing import sample_candidate, sample_candidates, sample_latency
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,7 +11,7 @@ from onnxyard.project.file import OptimizeSection, TargetSection
 from onnxyard.runtimes import machine, runtime
 from onnxyard.stages.optimize import space as space_module
 from onnxyard.stages.optimize.recipes.catalogue import RECIPES
-from onnxyard.stages.optimize.space import space_of
+from onnxyard.stages.optimize.space import check_named, space_of
 
 
 def made(target: dict, optimize: dict | None = None):
@@ -74,7 +74,8 @@ def test_usable_cores_are_what_the_cgroup_allows_not_what_the_host_has():
 
 def test_what_is_named_and_fits_nowhere_is_told():
     with pytest.raises(InvalidRequestError, match=r"'iree' gives nothing.*it is for iree"):
-        made({}, {"recipes": ["fp32", "iree"]})
+        check_named([made({}, {"recipes": ["fp32", "iree"]})], ("fp32", "iree"), RECIPES)
+    check_named([made({}), made({"runtime": "iree"})], ("fp32", "iree"), RECIPES)  # one target takes it
     with pytest.raises(InvalidRequestError, match="No recipe gives anything"):
         made({"runtime": "iree", "precision": ["int8"]})
 

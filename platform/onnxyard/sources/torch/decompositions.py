@@ -52,11 +52,16 @@ def _log(z: torch.Tensor) -> torch.Tensor:
 
 
 def _sqrt(z: torch.Tensor) -> torch.Tensor:
-    """The principal root, of the half-angle formulas: no angle is taken, so that real numbers have exact roots."""
-    size, real = z.abs(), z.real
-    half = torch.sqrt((size + real).clamp(min=0) / 2)
-    other = torch.sqrt((size - real).clamp(min=0) / 2)
-    return torch.complex(half, torch.where(z.imag < 0, -other, other))
+    """The principal root, of the half-angle formulas: no angle is taken, so that real numbers have exact roots.
+
+    The larger part first, of a sum; the smaller one by division, as the difference |z| - |real| would cancel.
+    """
+    larger = torch.sqrt((z.abs() + z.real.abs()) / 2)
+    tiny = torch.finfo(larger.dtype).tiny
+    smaller = z.imag.abs() / (2 * larger).clamp(min=tiny)
+    real = torch.where(z.real >= 0, larger, smaller)
+    imag = torch.where(z.real >= 0, smaller, larger)
+    return torch.complex(real, torch.where(z.imag < 0, -imag, imag))
 
 
 def _sin(z: torch.Tensor) -> torch.Tensor:

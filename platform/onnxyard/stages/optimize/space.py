@@ -14,7 +14,7 @@ from onnxyard.runtimes.runtime import is_emulated, numeric_of, options_of
 from onnxyard.stages.optimize.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import optuna
 
@@ -164,7 +164,7 @@ def space_of(
         baseline: The recipe that the others are compared with, where the target's first runtime reads it.
 
     Raises:
-        InvalidRequestError: no recipe that is named has a runtime on this target.
+        InvalidRequestError: no recipe gives anything that this target takes.
         MissingExtraError: a runtime of the target is not installed.
         UnsupportedModelError: this machine cannot run one of its providers.
     """
@@ -179,14 +179,6 @@ def space_of(
         if fitting:
             ordered = tuple(sorted(fitting, key=lambda each: each.simplicity))
             ways.append(_way(runtime, provider, ordered, section, tune=goals.tune))
-    lost = [name for name in named or () if not any(name in {each.name for each in way.recipes} for way in ways)]
-    if lost:
-        raise InvalidRequestError(
-            f"The recipe {lost[0]!r} gives nothing that this target takes: its precision is "
-            f"{catalogue[lost[0]].precision}, and it is for {', '.join(catalogue[lost[0]].runtimes)}.",
-            where="[optimize] recipes",
-            remedy="Allow its precision, add such a runtime to the target, or leave the recipe out.",
-        )
     if not ways:
         raise InvalidRequestError(
             "No recipe gives anything that this target takes.",
@@ -195,6 +187,20 @@ def space_of(
         )
     # A runtime that reads no ONNX has a baseline of its own: what is simplest of all it reads.
     return Space(tuple(ways), ways[0].recipes[0])
+
+
+def check_named(spaces: Iterable[Space], named: tuple[str, ...] | None, catalogue: Mapping[str, Recipe]) -> None:
+    """Raise InvalidRequestError for a recipe that the project names and that fits none of its targets."""
+    offered = {recipe.name for space in spaces for way in space.ways for recipe in way.recipes}
+    lost = [name for name in named or () if name not in offered]
+    if lost:
+        recipe = catalogue[lost[0]]
+        raise InvalidRequestError(
+            f"The recipe {recipe.name!r} gives nothing that a target takes: its precision is {recipe.precision}, and "
+            f"it is for {', '.join(recipe.runtimes)}.",
+            where="[optimize] recipes",
+            remedy="Allow its precision, add such a runtime to a target, or leave the recipe out.",
+        )
 
 
 def _fits(recipe: Recipe, runtime: str, provider: str) -> bool:

@@ -31,7 +31,7 @@ from onnxyard.stages.optimize.recipes.catalogue import RECIPES
 from onnxyard.stages.optimize.report.report import write_report
 from onnxyard.stages.optimize.search import Found, Search
 from onnxyard.stages.optimize.shelf import Shelf
-from onnxyard.stages.optimize.space import space_of
+from onnxyard.stages.optimize.space import check_named, space_of
 from onnxyard.tensors.files import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
         target: space_of(section, project.optimize, RECIPES, baseline=BASELINE)
         for target, section in project.targets.items()
     }
+    check_named(spaces.values(), project.optimize.recipes, RECIPES)
     functions = request.project.functions()
     splits = functions.data()
     processing = load_processing(request.processing)

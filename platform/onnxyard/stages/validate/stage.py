@@ -46,6 +46,7 @@ def run(request: ValidateRequest, workspace: Path, report: Report | None = None)
         UserCodeError: the project's own code failed.
     """
     project = request.project
+    workspace.mkdir(parents=True, exist_ok=True)
     functions = project.functions()
     splits = functions.data()
     _check_data(splits, project.file.project.missing, request.developed.data_fingerprint)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from onnxyard.lifecycle.candidate import Candidate, Outcome
 from onnxyard.lifecycle.setup import Setup
+from onnxyard.lifecycle.wording import drop, interval, milliseconds, score, share, size
 from onnxyard.stages.optimize.report.labels import CHARACTER, LINE, Box, Point, placed
 from onnxyard.stages.optimize.report.legend import ROW, drawn_row, legend_rows
 from onnxyard.stages.optimize.report.marks import Mark, front_of, is_tie, label_of, marks_of
@@ -16,7 +17,6 @@ from onnxyard.stages.optimize.report.markup import element
 from onnxyard.stages.optimize.report.scales import LogScale, Scale
 from onnxyard.stages.optimize.report.shapes import circle, line, place
 from onnxyard.stages.optimize.report.style import RUNTIME_COLOURS
-from onnxyard.stages.optimize.report.wording import drop, interval, milliseconds, score, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

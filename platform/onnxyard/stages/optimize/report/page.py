@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from onnxyard.lifecycle.candidate import Candidate, Latency, Outcome
+from onnxyard.lifecycle.wording import drop, interval, milliseconds, score, share, size
 from onnxyard.stages.optimize.report.chart import chart
 from onnxyard.stages.optimize.report.marks import is_tie, marks_of
 from onnxyard.stages.optimize.report.markup import element, html
 from onnxyard.stages.optimize.report.style import page_style
-from onnxyard.stages.optimize.report.wording import drop, interval, milliseconds, score, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
