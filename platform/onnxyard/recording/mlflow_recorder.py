@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from onnxyard.errors import TransientError
+from onnxyard.errors import StorageFullError, TransientError
 from onnxyard.recording.mlflow_connection import MlflowConnection
 
 if TYPE_CHECKING:
@@ -83,11 +83,13 @@ class MlflowRecorder:
             try:
                 with self._mlflow.told():
                     self._mlflow.client.set_terminated(run_id, status)
-            except TransientError:
+            except TransientError as error:
                 if status == "FINISHED":
                     raise
-                # The block's own error is the one to tell; MLflow keeps showing the run as running.
-                logging.getLogger(__name__).warning("MLflow went away before run %s was ended", run_id)
+                # The block's own error is the one to tell (of a full disk it tells the same); MLflow keeps showing the
+                # run as running.
+                level = logging.INFO if isinstance(error, StorageFullError) else logging.WARNING
+                logging.getLogger(__name__).log(level, "MLflow went away before run %s was ended", run_id)
 
 
 class _MlflowLifecycle:

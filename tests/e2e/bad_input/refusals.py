@@ -56,7 +56,7 @@ def refused(ended: Ended, code: int, kind: str) -> Refusal:
     assert list(document) == ["error"]
     error = document["error"]
     assert error["code"] == kind
-    assert said(ended) == rendered(error)
+    assert said(ended) == rendered(error), ended.stderr
     context = error["context"]
     assert context["remedy"]
     return Refusal(error["detail"], context.get("where", ""), context["remedy"], context)
