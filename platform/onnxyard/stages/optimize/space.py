@@ -111,13 +111,24 @@ class Space:
         return self.ways[point.way].numeric
 
     def first_points(self) -> Iterator[Point]:
-        """Every recipe in every way, with the default settings, the simplest first; the baseline comes before all."""
+        """Every recipe in every way, with the default settings; the baseline comes before all.
+
+        The simplest of each precision come first, then the second ones, and so on: where time runs out, every kind was
+        tried.
+        """
         points = [self.point(at, recipe, {}) for at, way in enumerate(self.ways) for recipe in way.recipes]
         # A runtime whose default precision is not the only allowed one is met in each of them.
         for at, way in enumerate(self.ways):
             lower = way.options.get("precision", ())[1:]
             points += [self.point(at, recipe, {"precision": value}) for recipe in way.recipes[:1] for value in lower]
-        yield from sorted(points, key=lambda point: (point != self.baseline, point.complexity))
+        yield from sorted(points, key=lambda point: (point != self.baseline, self._turn(point), point.complexity))
+
+    def _turn(self, point: Point) -> int:
+        """How many recipes of the same precision are simpler."""
+        return sum(
+            each.precision == point.recipe.precision and each.simplicity < point.recipe.simplicity
+            for each in self.ways[point.way].recipes
+        )
 
     def all_points(self) -> Iterator[Point]:
         """Every point there is, way by way."""
