@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -94,7 +94,7 @@ def _make(environment: Environment, draft: Path, say: Say, deadline: float) -> N
     running = _Running(log, deadline, {**environment.surroundings(draft), "TMPDIR": str(scratch)}, say)
     say("making an environment")
     # Our own pip does the work where there is one; the environment then holds what is pinned and nothing else.
-    ours = find_spec("pip") is not None
+    ours = _has_pip()
     running.run([sys.executable, "-P", "-m", "venv", *(["--without-pip"] if ours else []), str(draft)])
     scratch.mkdir()
     wanted = scratch / "requirements.txt"
@@ -116,6 +116,18 @@ def _make(environment: Environment, draft: Path, say: Say, deadline: float) -> N
             script.unlink()  # they name the folder they were made in, which is not the one they end up in
     record = {"versions": dict(toolchain.versions), "python": sys.version.split()[0]}
     write_bytes(draft / RECORD, json.dumps(record, indent=2).encode())
+
+
+def _has_pip() -> bool:
+    """Whether this environment has pip.
+
+    Asked of its metadata: looking for the module makes setuptools warn, where distutils was imported before.
+    """
+    try:
+        metadata.version("pip")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _take_place(draft: Path, folder: Path) -> None:
