@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from onnxyard.errors import GateFailedError
 from onnxyard.lifecycle.artifact import Artifact, ArtifactFile
 from onnxyard.lifecycle.candidate import Candidate, Latency, Outcome, Ratio
 from onnxyard.lifecycle.setup import Setup
+from onnxyard.measuring.bench import Block
+from onnxyard.measuring.intervals import ratio
 from onnxyard.stages.optimize.goals import Goals, choose, pareto
 
 GOALS = Goals("p50", "accuracy", 0.01, 0.95, None, None, None)
@@ -126,6 +129,15 @@ def test_weights_make_the_cost_of_several_batch_sizes():
     both = replace(one, latencies=(*one.latencies, replace(one.latencies[0], batch_size=8, p50_ms=40.0)))
     assert GOALS.cost(both, {1: 3.0, 8: 1.0}) == pytest.approx((3 * 10 + 40) / 4)
     assert replace(GOALS, minimize="throughput").cost(both, {1: 3.0, 8: 1.0}) == 5.0
+
+
+def test_throughput_is_compared_at_the_largest_batch_size_alone():
+    goals = replace(GOALS, minimize="throughput")
+    assert goals.weights({1: 3.0, 8: 1.0}) == {1: 0.0, 8: 1.0}
+    assert GOALS.weights({1: 3.0, 8: 1.0}) == {1: 3.0, 8: 1.0}
+    ours = {1: [Block(np.full(5, 9.0), 9.0)] * 4, 8: [Block(np.full(5, 4.0), 4.0)] * 4}
+    theirs = {1: [Block(np.full(5, 1.0), 1.0)] * 4, 8: [Block(np.full(5, 8.0), 8.0)] * 4}
+    assert ratio(ours, theirs, goals.weights({1: 3.0, 8: 1.0})).value == 0.5
 
 
 @given(

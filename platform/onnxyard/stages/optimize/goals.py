@@ -84,6 +84,15 @@ class Goals:
             None if section.disk_mb is None else section.disk_mb * MIB,
         )
 
+    def weights(self, batch_sizes: Mapping[int, float]) -> dict[int, float]:
+        """How much each batch size counts where latencies are compared: as the cost sees them.
+
+        Throughput looks at the largest alone; the others are measured, too, and decide nothing.
+        """
+        if self.minimize != "throughput":
+            return dict(batch_sizes)
+        return {size: float(size == max(batch_sizes)) for size in batch_sizes}
+
     def shortfalls(self, candidate: Candidate) -> list[Shortfall]:
         """The goals that a measured candidate misses."""
         asked: tuple[tuple[str, float | None, float | None, float, str], ...] = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxyard.errors import UnsupportedModelError
-from onnxyard.parity.bootstrap import RESAMPLES, failure_floor, resample
+from onnxyard.parity.bootstrap import RESAMPLES, resample
 from onnxyard.parity.error import compare
 from onnxyard.project.split import Batch, join
 from onnxyard.stages.scoring import Answers, metric_of
@@ -126,11 +126,6 @@ class Examination:
         own = self._resampled(answers)
         drop = self._reference.drop_to(own, self._goals.metric, confidence=self._goals.confidence)
         return Quality(own.observed[self._goals.metric], drop.observed, drop.high, answers.rows)
-
-    @property
-    def least_drop(self) -> float:
-        """The smallest bound that so many rows can give a candidate that is as good as the baseline on each of them."""
-        return failure_floor(self.rows, self._goals.confidence)
 
     def _same(self, outputs: dict[str, np.ndarray]) -> bool:
         for name, wanted in self._outputs.items():

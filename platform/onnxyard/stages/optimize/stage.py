@@ -115,12 +115,13 @@ def run(request: OptimizeRequest, workspace: Path, report: Report | None = None)
         )
         tried = 0
         for target, section in project.targets.items():
+            goals = Goals.of(section, project.optimize)
             subject = Subject(
                 name=target,
                 space=spaces[target],
-                goals=Goals.of(section, project.optimize),
+                goals=goals,
                 inputs={size: first_rows(splits.validation, processing, size) for size in section.batch_sizes},
-                weights=section.batch_sizes,
+                weights=goals.weights(section.batch_sizes),
                 portable=section.portable,
                 share=_SHARE.get(project.optimize.minimize, 50.0),
                 seed=project.develop.seed,
